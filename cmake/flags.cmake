@@ -1,0 +1,28 @@
+# Warnings, hardening and sanitizers, for every target of the tree.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+add_library(moonlet_flags INTERFACE)
+target_compile_definitions(moonlet_flags INTERFACE _GNU_SOURCE
+                           MOONLET_VERSION="${PROJECT_VERSION}")
+# -fexceptions: cleanup attributes run when lua_error unwinds a frame.
+target_compile_options(moonlet_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes
+  -Wmissing-prototypes -Wpointer-arith -Wvla -fexceptions -fno-common -fstack-protector-strong
+  -fno-omit-frame-pointer)
+if(MOONLET_WERROR)
+  target_compile_options(moonlet_flags INTERFACE -Werror)
+endif()
+if(MOONLET_SANITIZE)
+  target_compile_options(moonlet_flags INTERFACE -fsanitize=${MOONLET_SANITIZE}
+                         -fno-sanitize-recover=all)
+  target_link_options(moonlet_flags INTERFACE -fsanitize=${MOONLET_SANITIZE})
+elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+  target_compile_options(moonlet_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif()
+if(MOONLET_FUZZ)
+  target_compile_options(moonlet_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+target_link_options(moonlet_flags INTERFACE -Wl,-z,relro,-z,now -Wl,--as-needed)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+target_link_libraries(moonlet_flags INTERFACE Threads::Threads m)
