@@ -1,0 +1,60 @@
+#ifndef MOONLET_BASE_STR_H
+#define MOONLET_BASE_STR_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Strings: a view of bytes and a growing buffer.
+ *
+ * Threads: one owner at a time. Yields: never.
+ */
+
+struct str {
+    const char *data; /* borrowed; not 0-terminated */
+    size_t len;
+};
+#define STR_FORMAT "%.*s"
+#define STR_ARG(s) (int)(s).len, (s).data
+
+static inline struct str str_n(const char *data, size_t len) {
+    return (struct str){data, len};
+}
+struct str str_of(const char *text); /* NULL gives the empty view */
+bool str_equal(struct str a, struct str b);
+bool str_is(struct str a, const char *text);
+int str_compare(struct str a, struct str b); /* bytewise, as strcmp */
+bool str_starts_with(struct str text, const char *prefix);
+bool str_ends_with(struct str text, const char *suffix);
+bool str_to_int64(struct str text, int64_t *ret); /* whole text, base 10, in range */
+uint64_t str_hash(struct str text);               /* good spread, not for hostile keys' secrecy */
+
+/* The one of `count` names nearest to `name` (edit distance ≤ a third of its length), or NULL. */
+const char *str_nearest(const char *name, const char *const *names, size_t count);
+
+/* A growing buffer. data is 0-terminated whenever it is not NULL. A failed append sets `failed`
+ * and later appends do nothing, so one check at the end is enough. Zeroed = empty. */
+struct strbuf {
+    char *data; /* owned */
+    size_t len, cap;
+    bool failed; /* an allocation failed; data is what fitted before */
+};
+void strbuf_finish(struct strbuf *buf); /* frees and zeroes */
+void strbuf_clear(struct strbuf *buf);  /* keeps the memory */
+void strbuf_add(struct strbuf *buf, const void *data, size_t len);
+void strbuf_adds(struct strbuf *buf, const char *text);
+void strbuf_addc(struct strbuf *buf, char c);
+void strbuf_printf(struct strbuf *buf, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void strbuf_vprintf(struct strbuf *buf, const char *format, va_list args);
+/* Room for `len` more bytes at data + len; NULL when there is no memory. */
+char *strbuf_reserve(struct strbuf *buf, size_t len);
+/* Hands the text over (mem_free it) and leaves the buffer empty. NULL when an append failed. */
+char *strbuf_take(struct strbuf *buf);
+struct str strbuf_view(const struct strbuf *buf);
+/* Drops the first `len` bytes. */
+void strbuf_consume(struct strbuf *buf, size_t len);
+
+#endif

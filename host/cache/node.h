@@ -1,0 +1,76 @@
+#ifndef MOONLET_CACHE_NODE_H
+#define MOONLET_CACHE_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "json/write.h"
+
+/*
+ * Nodes: interned, immutable JSON. Equal values are the same node, so equality is `==`.
+ *
+ * Is:      the memory of every cached object; an object is a shape (key list) plus values; nodes
+ *          lie in arenas with stable addresses and are named by 32 bits.
+ * Is not:  mutable, ever; a change is a new node that shares what did not change.
+ * Numbers: keep their text when they are not an exact int64 or double; 1.0 and 1 are two nodes.
+ * Threads: building and counting references: the core thread. Reading: any thread, as long as an
+ *          object that contains the node is pinned (cache/object.h). Yields: never.
+ * Limits:  depth JSON_MAX_DEPTH and `max_bytes` per document are errors (ERROR_REJECTED).
+ */
+typedef uint32_t node_t;
+enum { NODE_NONE = 0 }; /* absent; not JSON null */
+
+enum node_type {
+    NODE_NULL,
+    NODE_FALSE,
+    NODE_TRUE,
+    NODE_INT,    /* exact int64 written as an integer */
+    NODE_DOUBLE, /* exact double, written shortest */
+    NODE_NUMBER, /* any other number, as text */
+    NODE_STRING,
+    NODE_ARRAY,
+    NODE_OBJECT
+};
+
+struct dag;
+struct dag_options {
+    size_t max_bytes; /* of one document; 0 = 64 MiB */
+};
+struct dag *dag_create(const struct dag_options *options, struct error *err);
+void dag_destroy(struct dag *dag); /* all references must have been given back; NULL is fine */
+
+struct dag_stats {
+    uint64_t nodes, bytes; /* live */
+};
+struct dag_stats dag_stats(const struct dag *dag);
+
+/* What the scanner leaves out of metadata. */
+enum { DAG_DROP_MANAGED_FIELDS = 1, DAG_DROP_LAST_APPLIED = 2 };
+
+/* Parses and interns one document; the caller owns one reference. NODE_NONE: REJECTED (position,
+ * duplicate key, too deep, too large), NOMEM; the dag is as before. Core thread. */
+node_t dag_parse(struct dag *dag, struct str json, int drop, struct error *err);
+/* A copy of object `from` with `key` set to `value` (NODE_NONE removes it); `from` NODE_NONE is
+ * {}. Takes no references from the caller; gives one. Core thread. */
+node_t dag_with(struct dag *dag, node_t from, struct str key, node_t value, struct error *err);
+node_t node_ref(struct dag *dag, node_t node);
+void node_unref(struct dag *dag, node_t node); /* NODE_NONE is fine */
+
+/* Reading. NODE_NONE gives NODE_NULL, 0, "" and NODE_NONE, so look-ups chain. */
+enum node_type node_type(const struct dag *dag, node_t node);
+size_t node_count(const struct dag *dag, node_t node);            /* items or members */
+node_t node_at(const struct dag *dag, node_t node, size_t index); /* item, or member's value */
+struct str node_key_at(const struct dag *dag, node_t node, size_t index);
+node_t node_get(const struct dag *dag, node_t node, struct str key);
+/* "metadata.name": members by dots; keys with dots need node_get. */
+node_t node_path(const struct dag *dag, node_t node, const char *path);
+struct str node_text(const struct dag *dag, node_t node); /* of a string or number, else "" */
+bool node_int(const struct dag *dag, node_t node, int64_t *ret);
+bool node_double(const struct dag *dag, node_t node, double *ret);  /* INT and DOUBLE only */
+bool node_is(const struct dag *dag, node_t node, const char *text); /* a string equal to text */
+/* Appends the node as JSON; members in the order they came. */
+void node_write(const struct dag *dag, node_t node, struct json_writer *writer);
+
+#endif

@@ -1,0 +1,71 @@
+#ifndef MOONLET_CACHE_STORE_H
+#define MOONLET_CACHE_STORE_H
+
+#include "cache/object.h"
+
+/*
+ * Store: the objects of one informer by namespace and name, with owner and namespace indexes.
+ *
+ * Is:      the one place where an event becomes a change: equal objects stop here, another UID
+ *          under a name becomes delete + add, older versions than known are dropped (R5).
+ * Is not:  a list/watch (cache/reflector.h) or shared between kinds.
+ * Threads: changing: core. Reading: any thread inside a read section; what must outlive the
+ *          section is pinned. Yields: never.
+ */
+enum store_change { STORE_ADDED, STORE_UPDATED, STORE_DELETED };
+
+struct store_delta {
+    enum store_change change;
+    const struct object *old; /* NULL when added; the last known state when deleted */
+    const struct object *now; /* NULL when deleted */
+    bool initial;             /* part of the first list */
+};
+/* Borrowed for the call; pin what is kept. */
+typedef void (*store_emit)(void *context, const struct store_delta *delta);
+
+struct store;
+struct store_options {
+    struct epochs *epochs;
+    struct dag *dag;
+    int drop;                /* DAG_DROP_* */
+    const char *api_version; /* put into items that come without (LIST) */
+    const char *kind;
+    store_emit emit;
+    void *context;
+};
+struct store *store_create(const struct store_options *options, struct error *err);
+void store_destroy(struct store *store); /* no deltas; NULL is fine */
+
+/* An ADDED or MODIFIED event, a list item (`initial` on the first list), or the answer to one of
+ * our own writes (R5: taken only when newer than what is there). 0, REJECTED, NOMEM. Emits 0..2
+ * deltas. *ret_object (may be NULL) is what the store now holds for that key, pinned for the
+ * caller; NULL when a tombstone or nothing is there. Core. */
+enum store_source { STORE_EVENT, STORE_INITIAL, STORE_WRITE };
+int store_put(struct store *store, struct str json, enum store_source source,
+              const struct object **ret_object, struct error *err);
+/* A DELETED event (json: last state) or the answer to our own delete without finalizer or grace:
+ * leaves a tombstone for that UID so that older events do not bring it back (R5). Core. */
+int store_delete_event(struct store *store, struct str json, struct error *err);
+void store_tombstone(struct store *store, struct str ns, struct str name, struct str uid);
+
+/* Relist: begin, store_put each item, end. What was not put is deleted with its last state; an
+ * aborted relist changes nothing more. `version` is the list's. Objects newer than the list
+ * (own writes) stay. */
+void store_replace_begin(struct store *store);
+void store_replace_end(struct store *store, uint64_t version);
+void store_replace_abort(struct store *store);
+
+size_t store_count(const struct store *store);
+uint64_t store_bytes(const struct store *store); /* estimate, for metrics */
+
+/* Reading, inside a read section (or on the core). Borrowed until the section ends. */
+const struct object *store_get(const struct store *store, struct str ns, struct str name);
+/* Calls `each` for the objects (of one namespace unless ns.data is NULL) in no order, until it
+ * returns false. */
+void store_each(const struct store *store, struct str ns,
+                bool (*each)(void *context, const struct object *object), void *context);
+/* Those with an owner reference to `uid`. */
+void store_each_owned(const struct store *store, struct str uid,
+                      bool (*each)(void *context, const struct object *object), void *context);
+
+#endif

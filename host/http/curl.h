@@ -1,0 +1,10 @@
+#ifndef MOONLET_HTTP_CURL_H
+#define MOONLET_HTTP_CURL_H
+
+#include "http/http.h"
+
+/* The real transport: one libcurl multi handle in `loop`. Create one for watches and one for
+ * calls, so that a flood of one does not queue behind the other (R21). NULL: ERROR_NOMEM. */
+struct http_transport *http_curl_create(struct loop *loop, struct error *err);
+
+#endif

@@ -1,0 +1,58 @@
+#ifndef MOONLET_KUBE_WATCH_H
+#define MOONLET_KUBE_WATCH_H
+
+#include "kube/discovery.h"
+
+/*
+ * List and watch, one request each: the protocol without the policy (cache/reflector.h has it).
+ *
+ * Threads: the loop's thread. Yields: never.
+ */
+struct kube_select {
+    const struct kube_resource *resource;
+    const char *ns;             /* NULL: all namespaces */
+    const char *label_selector; /* unescaped; NULL: none */
+    const char *field_selector; /* unescaped; NULL: none */
+    bool metadata_only;         /* ask for PartialObjectMetadata */
+};
+
+enum kube_event { KUBE_ADDED, KUBE_MODIFIED, KUBE_DELETED, KUBE_BOOKMARK };
+
+struct kube_watch_options {
+    struct kube_select select;
+    const char *resource_version;       /* NULL or "": from the server's state now */
+    const char *resource_version_match; /* "NotOlderThan" with send_initial_events; or NULL */
+    bool send_initial_events;           /* streaming list (KEP-3157) */
+    bool bookmarks;
+    unsigned timeout_s; /* timeoutSeconds */
+    /* One frame; `object` is its raw JSON, borrowed. May close the watch. */
+    void (*on_event)(void *context, enum kube_event type, struct str object);
+    /* The end, once: err NULL for a normal one; an ERROR event gives its Status (410: GONE); a bad
+     * frame PROTOCOL; a frame above 64 MiB REJECTED. */
+    void (*on_end)(void *context, const struct error *err);
+    void *context;
+};
+struct kube_watch;
+struct kube_watch *kube_watch_open(struct kube_client *client,
+                                   const struct kube_watch_options *options, struct error *err);
+void kube_watch_close(struct kube_watch *watch); /* no callback comes; NULL is fine */
+
+struct kube_list_options {
+    struct kube_select select;
+    const char *resource_version;                      /* NULL, "0" or a version */
+    const char *resource_version_match;                /* or NULL */
+    unsigned limit;                                    /* 0 = none */
+    const char *continue_token;                        /* or NULL */
+    void (*on_item)(void *context, struct str object); /* apiVersion and kind may be missing in
+                                                          items, as the server sends them */
+    /* continue_token "" on the last page. */
+    void (*on_done)(void *context, const char *resource_version, const char *continue_token,
+                    const struct error *err);
+    void *context;
+};
+struct kube_list;
+struct kube_list *kube_list_start(struct kube_client *client,
+                                  const struct kube_list_options *options, struct error *err);
+void kube_list_cancel(struct kube_list *list);
+
+#endif
