@@ -66,7 +66,7 @@ struct loop_signal *loop_signal_open(struct loop *loop, int signum,
                                      struct error *err);
 void loop_signal_close(struct loop_signal *watch);
 
-/* Runs a program (exec credential plugins) with `argv`, `envp` and `input` on stdin; collects at
+/* Runs a program (exec credential plugins) with `argv` and `envp`, nothing on stdin; collects at
  * most `max_output` bytes of stdout, and stderr's tail (≤ 4 KiB). Ends by `done`, once, in the
  * loop; the struct is borrowed for the call. */
 struct loop_process;
