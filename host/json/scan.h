@@ -16,17 +16,17 @@
 enum { JSON_MAX_DEPTH = 512 };
 
 enum json_token {
-    JSON_OBJECT_BEGIN,
-    JSON_OBJECT_END,
-    JSON_ARRAY_BEGIN,
-    JSON_ARRAY_END,
-    JSON_KEY,    /* text: the key, unescaped */
-    JSON_STRING, /* text: the value, unescaped */
-    JSON_NUMBER, /* text: as written */
-    JSON_TRUE,
-    JSON_FALSE,
-    JSON_NULL,
-    JSON_END /* of the document */
+    JSON_TOKEN_OBJECT_BEGIN,
+    JSON_TOKEN_OBJECT_END,
+    JSON_TOKEN_ARRAY_BEGIN,
+    JSON_TOKEN_ARRAY_END,
+    JSON_TOKEN_KEY,    /* text: the key, unescaped */
+    JSON_TOKEN_STRING, /* text: the value, unescaped */
+    JSON_TOKEN_NUMBER, /* text: as written */
+    JSON_TOKEN_TRUE,
+    JSON_TOKEN_FALSE,
+    JSON_TOKEN_NULL,
+    JSON_TOKEN_END /* of the document */
 };
 
 struct json_scanner {
@@ -44,8 +44,9 @@ void json_scanner_finish(struct json_scanner *scanner);
 /* The next token, or ERROR_REJECTED ("byte 17: ...") or ERROR_NOMEM; after an error, the same
  * again. */
 int json_next(struct json_scanner *scanner, enum json_token *ret, struct error *err);
-/* After JSON_KEY, or before an array item: steps over one whole value, checking it; *ret_raw
- * (may be NULL) is its bytes in the buffer. */
+/* After JSON_TOKEN_KEY, or before an array item: steps over one whole value, checking it; *ret_raw
+ * (may be NULL) is its bytes in the buffer. At the end of an array it steps over the `]` and
+ * *ret_raw is empty, which no value is. */
 int json_skip(struct json_scanner *scanner, struct str *ret_raw, struct error *err);
 
 #endif

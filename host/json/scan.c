@@ -1,0 +1,362 @@
+#include "json/scan.h"
+
+#include <string.h>
+
+enum state {
+    BEFORE_VALUE, /* at the start, after ':' */
+    BEFORE_ITEM,  /* after '[': a value or ']' */
+    BEFORE_KEY,   /* after '{': a key or '}' */
+    AFTER_VALUE   /* ',' or the end of the level or of the document */
+};
+
+void json_scanner_init(struct json_scanner *scanner, const char *data, size_t len) {
+    *scanner = (struct json_scanner){
+        .start = data ? data : "", .at = data ? data : "", .end = (data ? data : "") + len};
+}
+
+void json_scanner_finish(struct json_scanner *scanner) {
+    strbuf_finish(&scanner->scratch);
+}
+
+static const char *skip_space(const char *p, const char *end) {
+    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+        p++;
+    return p;
+}
+
+/* `at` and the state stay where they were, so the next call fails the same way. */
+static int fail(const struct json_scanner *scanner, const char *p, const char *what,
+                struct error *err) {
+    if (p >= scanner->end)
+        return error_set(err, ERROR_REJECTED, "byte %zu: %s, found the end",
+                         (size_t)(p - scanner->start), what);
+    unsigned char c = (unsigned char)*p;
+    if (c > ' ' && c < 0x7f)
+        return error_set(err, ERROR_REJECTED, "byte %zu: %s, found '%c'",
+                         (size_t)(p - scanner->start), what, c);
+    return error_set(err, ERROR_REJECTED, "byte %zu: %s, found 0x%02x",
+                     (size_t)(p - scanner->start), what, c);
+}
+
+static bool in_object(const struct json_scanner *scanner) {
+    uint32_t level = scanner->depth - 1;
+    return scanner->is_object[level / 64] >> (level % 64) & 1;
+}
+
+/* The length of the well-formed UTF-8 sequence at p (RFC 3629), 0 when there is none. */
+static size_t utf8_len(const char *p, const char *end) {
+    const unsigned char *u = (const unsigned char *)p;
+    size_t left = (size_t)(end - p), len = u[0] >= 0xf0 ? 4 : u[0] >= 0xe0 ? 3 : 2;
+    if (u[0] < 0xc2 || u[0] > 0xf4 || left < len)
+        return 0;
+    unsigned char low = u[0] == 0xe0 ? 0xa0 : u[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned char high = u[0] == 0xed ? 0x9f : u[0] == 0xf4 ? 0x8f : 0xbf;
+    if (u[1] < low || u[1] > high)
+        return 0;
+    for (size_t i = 2; i < len; i++)
+        if ((u[i] & 0xc0) != 0x80)
+            return 0;
+    return len;
+}
+
+/* Has one of the eight bytes a meaning of its own in a string, or is it not ASCII? */
+static bool is_special8(const char *p) {
+    uint64_t w, ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    memcpy(&w, p, 8);
+    uint64_t quote = w ^ ones * '"', slash = w ^ ones * '\\';
+    return (((w - ones * 0x20) | (quote - ones) | (slash - ones) | w) & tops) != 0;
+}
+
+/* The end of the run of plain bytes at p: a quote, a backslash, or what is wrong. */
+static const char *skip_plain(const char *p, const char *end) {
+    for (;;) {
+        while (end - p >= 8 && !is_special8(p))
+            p += 8;
+        const char *stop = end - p >= 8 ? p + 8 : end;
+        while (p < stop) {
+            unsigned char c = (unsigned char)*p;
+            if (c == '"' || c == '\\' || c < 0x20)
+                return p;
+            size_t len = c < 0x80 ? 1 : utf8_len(p, end);
+            if (len == 0)
+                return p;
+            p += len;
+        }
+        if (p >= end)
+            return p;
+    }
+}
+
+/* Four hex digits, or -1. */
+static int32_t hex4(const char *p, const char *end) {
+    int32_t value = 0;
+    if (end - p < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        char c = p[i];
+        if (c >= '0' && c <= '9')
+            value = value << 4 | (c - '0');
+        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+            value = value << 4 | ((c | 0x20) - 'a' + 10);
+        else
+            return -1;
+    }
+    return value;
+}
+
+static void add_utf8(struct strbuf *buf, uint32_t code) {
+    char out[4];
+    size_t len = 0;
+    if (code < 0x80) {
+        out[len++] = (char)code;
+    } else if (code < 0x800) {
+        out[len++] = (char)(0xc0 | code >> 6);
+    } else if (code < 0x10000) {
+        out[len++] = (char)(0xe0 | code >> 12);
+        out[len++] = (char)(0x80 | (code >> 6 & 0x3f));
+    } else {
+        out[len++] = (char)(0xf0 | code >> 18);
+        out[len++] = (char)(0x80 | (code >> 12 & 0x3f));
+        out[len++] = (char)(0x80 | (code >> 6 & 0x3f));
+    }
+    if (code >= 0x80)
+        out[len++] = (char)(0x80 | (code & 0x3f));
+    strbuf_add(buf, out, len);
+}
+
+/* After "\u": one code point, of two escapes when it is a surrogate pair. NULL: not one. */
+static const char *unescape_unicode(const char *p, const char *end, struct strbuf *buf) {
+    int32_t code = hex4(p, end);
+    p += 4;
+    if (code < 0 || (code >= 0xdc00 && code <= 0xdfff))
+        return NULL;
+    if (code >= 0xd800 && code <= 0xdbff) {
+        if (end - p < 6 || p[0] != '\\' || p[1] != 'u')
+            return NULL;
+        int32_t low = hex4(p + 2, end);
+        if (low < 0xdc00 || low > 0xdfff)
+            return NULL;
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+        p += 6;
+    }
+    add_utf8(buf, (uint32_t)code);
+    return p;
+}
+
+/* After a backslash. NULL: no such escape. */
+static const char *unescape(const char *p, const char *end, struct strbuf *buf) {
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    if (p == end)
+        return NULL;
+    if (*p == 'u')
+        return unescape_unicode(p + 1, end, buf);
+    const char *found = *p ? strchr(from, *p) : NULL;
+    if (found == NULL)
+        return NULL;
+    strbuf_addc(buf, to[found - from]);
+    return p + 1;
+}
+
+/* p is after the opening quote; *ret_after is set to the byte after the closing one. */
+static int scan_string(struct json_scanner *scanner, const char *p, const char **ret_after,
+                       struct error *err) {
+    const char *run = p, *end = scanner->end;
+    p = skip_plain(p, end);
+    if (p < end && *p == '"') {
+        scanner->text = str_n(run, (size_t)(p - run));
+        *ret_after = p + 1;
+        return 0;
+    }
+    struct strbuf *buf = &scanner->scratch;
+    strbuf_clear(buf);
+    for (; p < end && *p == '\\'; p = skip_plain(p, end)) {
+        strbuf_add(buf, run, (size_t)(p - run));
+        run = unescape(p + 1, end, buf);
+        if (run == NULL)
+            return fail(scanner, p, "in a string: bad escape", err);
+        p = run;
+    }
+    if (p == end || *p != '"')
+        return fail(scanner, p,
+                    p == end || (unsigned char)*p < 0x20 ? "in a string: expected '\"'"
+                                                         : "in a string: bad UTF-8",
+                    err);
+    strbuf_add(buf, run, (size_t)(p - run));
+    if (buf->failed)
+        return error_set(err, ERROR_NOMEM, "byte %zu: no memory for a string",
+                         (size_t)(p - scanner->start));
+    scanner->text = strbuf_view(buf);
+    *ret_after = p + 1;
+    return 0;
+}
+
+static const char *skip_digits(const char *p, const char *end) {
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return p;
+}
+
+static int scan_number(struct json_scanner *scanner, const char *p, struct error *err) {
+    const char *first = p, *end = scanner->end, *part;
+    if (*p == '-')
+        p++;
+    part = p;
+    p = p < end && *p == '0' ? p + 1 : skip_digits(p, end);
+    if (p > part && p < end && *p == '.') {
+        part = ++p;
+        p = skip_digits(p, end);
+    }
+    if (p > part && p < end && (*p | 0x20) == 'e') {
+        part = ++p;
+        if (p < end && (*p == '+' || *p == '-'))
+            part = ++p;
+        p = skip_digits(p, end);
+    }
+    if (p == part)
+        return fail(scanner, p, "in a number: expected a digit", err);
+    scanner->text = str_n(first, (size_t)(p - first));
+    scanner->at = p;
+    scanner->state = AFTER_VALUE;
+    return 0;
+}
+
+static int scan_word(struct json_scanner *scanner, const char *p, const char *word,
+                     struct error *err) {
+    size_t len = strlen(word);
+    if ((size_t)(scanner->end - p) < len || memcmp(p, word, len) != 0)
+        return fail(scanner, p, "expected a value", err);
+    scanner->at = p + len;
+    scanner->state = AFTER_VALUE;
+    return 0;
+}
+
+static int open_level(struct json_scanner *scanner, const char *p, struct error *err) {
+    bool object = *p == '{';
+    uint32_t level = scanner->depth;
+    if (level == JSON_MAX_DEPTH)
+        return error_set(err, ERROR_REJECTED, "byte %zu: more than %d levels deep",
+                         (size_t)(p - scanner->start), JSON_MAX_DEPTH);
+    uint64_t bit = (uint64_t)1 << (level % 64);
+    if (object)
+        scanner->is_object[level / 64] |= bit;
+    else
+        scanner->is_object[level / 64] &= ~bit;
+    scanner->depth++;
+    scanner->state = object ? BEFORE_KEY : BEFORE_ITEM;
+    scanner->at = p + 1;
+    return 0;
+}
+
+static int scan_value(struct json_scanner *scanner, const char *p, enum json_token *ret,
+                      struct error *err) {
+    if (p == scanner->end)
+        return fail(scanner, p, "expected a value", err);
+    switch (*p) {
+    case '{':
+    case '[':
+        *ret = *p == '{' ? JSON_TOKEN_OBJECT_BEGIN : JSON_TOKEN_ARRAY_BEGIN;
+        return open_level(scanner, p, err);
+    case '"':
+        *ret = JSON_TOKEN_STRING;
+        if (scan_string(scanner, p + 1, &p, err) < 0)
+            return err ? err->code : ERROR_REJECTED;
+        scanner->at = p;
+        scanner->state = AFTER_VALUE;
+        return 0;
+    case 't':
+        *ret = JSON_TOKEN_TRUE;
+        return scan_word(scanner, p, "true", err);
+    case 'f':
+        *ret = JSON_TOKEN_FALSE;
+        return scan_word(scanner, p, "false", err);
+    case 'n':
+        *ret = JSON_TOKEN_NULL;
+        return scan_word(scanner, p, "null", err);
+    default:
+        *ret = JSON_TOKEN_NUMBER;
+        if (*p != '-' && (*p < '0' || *p > '9'))
+            return fail(scanner, p, "expected a value", err);
+        return scan_number(scanner, p, err);
+    }
+}
+
+static int scan_key(struct json_scanner *scanner, const char *p, enum json_token *ret,
+                    struct error *err) {
+    if (p == scanner->end || *p != '"')
+        return fail(scanner, p, "expected a key", err);
+    int rc = scan_string(scanner, p + 1, &p, err);
+    if (rc < 0)
+        return rc;
+    p = skip_space(p, scanner->end);
+    if (p == scanner->end || *p != ':')
+        return fail(scanner, p, "expected ':'", err);
+    scanner->at = p + 1;
+    scanner->state = BEFORE_VALUE;
+    *ret = JSON_TOKEN_KEY;
+    return 0;
+}
+
+static int close_level(struct json_scanner *scanner, const char *p, enum json_token *ret) {
+    *ret = *p == '}' ? JSON_TOKEN_OBJECT_END : JSON_TOKEN_ARRAY_END;
+    scanner->depth--;
+    scanner->state = AFTER_VALUE;
+    scanner->at = p + 1;
+    return 0;
+}
+
+static int scan_after(struct json_scanner *scanner, const char *p, enum json_token *ret,
+                      struct error *err) {
+    const char *end = scanner->end;
+    if (scanner->depth == 0) {
+        if (p < end)
+            return fail(scanner, p, "expected nothing after the document", err);
+        scanner->at = p;
+        *ret = JSON_TOKEN_END;
+        return 0;
+    }
+    bool object = in_object(scanner);
+    if (p < end && *p == (object ? '}' : ']'))
+        return close_level(scanner, p, ret);
+    if (p == end || *p != ',')
+        return fail(scanner, p, object ? "expected ',' or '}'" : "expected ',' or ']'", err);
+    p = skip_space(p + 1, end);
+    return object ? scan_key(scanner, p, ret, err) : scan_value(scanner, p, ret, err);
+}
+
+int json_next(struct json_scanner *scanner, enum json_token *ret, struct error *err) {
+    const char *p = skip_space(scanner->at, scanner->end);
+    switch ((enum state)scanner->state) {
+    case AFTER_VALUE:
+        return scan_after(scanner, p, ret, err);
+    case BEFORE_KEY:
+        if (p < scanner->end && *p == '}')
+            return close_level(scanner, p, ret);
+        return scan_key(scanner, p, ret, err);
+    case BEFORE_ITEM:
+        if (p < scanner->end && *p == ']')
+            return close_level(scanner, p, ret);
+        return scan_value(scanner, p, ret, err);
+    case BEFORE_VALUE:
+        break;
+    }
+    return scan_value(scanner, p, ret, err);
+}
+
+int json_skip(struct json_scanner *scanner, struct str *ret_raw, struct error *err) {
+    const char *first = skip_space(scanner->at, scanner->end);
+    if (scanner->state == AFTER_VALUE && first < scanner->end && *first == ',')
+        first = skip_space(first + 1, scanner->end);
+    uint32_t depth = scanner->depth;
+    enum json_token token;
+    do {
+        int rc = json_next(scanner, &token, err);
+        if (rc < 0)
+            return rc;
+        if (token == JSON_TOKEN_END || (token == JSON_TOKEN_KEY && scanner->depth == depth))
+            return error_set(err, ERROR_INVALID, "byte %zu: json_skip where no value can be",
+                             (size_t)(first - scanner->start));
+    } while (scanner->depth > depth);
+    if (ret_raw)
+        *ret_raw = str_n(first, scanner->depth < depth ? 0 : (size_t)(scanner->at - first));
+    return 0;
+}
