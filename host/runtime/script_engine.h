@@ -58,7 +58,9 @@ struct script_request {
     void *context;          /* of the run: script_call.context */
     struct script_run *run; /* the engine's */
     enum script_op op;
-    bool cancelled; /* runtime: answered because the run was cancelled */
+    struct list link; /* the worker thread's: what its call still waits for */
+    uint32_t orphan;  /* atomic: its call ended without it; the answer is only freed */
+    bool cancelled;   /* runtime: answered because the run was cancelled */
 
     /* What is asked. All owned by the request. */
     unsigned definition;
@@ -182,8 +184,8 @@ struct script_engine_type {
     /* Before the first call; copies the array (not the stores). */
     int (*bind)(struct script *script, const struct script_view *views, size_t count,
                 struct error *err);
-    /* Ends runs in progress without resuming them; their requests still under way may be answered
-     * later (answer() then only frees them). */
+    /* Ends runs in progress without resuming them; the worker frees their requests when they come
+     * back, without calling answer(). */
     void (*unload)(struct script *script);
     /* True after its memory cap or CPU guard left it unusable: unload it and load anew. */
     bool (*dead)(const struct script *script);
