@@ -1,0 +1,168 @@
+#include "cache/node.h"
+
+#include <string.h>
+
+#include "cache/dag.h"
+#include "json/scan.h"
+
+enum node_type node_type(const struct dag *dag, node_t node) {
+    return node == NODE_NONE ? NODE_NULL : (enum node_type)dag_head(dag, node)->type;
+}
+
+size_t node_count(const struct dag *dag, node_t node) {
+    enum node_type type = node_type(dag, node);
+    return type == NODE_ARRAY || type == NODE_OBJECT ? dag_head(dag, node)->count : 0;
+}
+
+/* The parts of an array or object: items, or the shape and the values. */
+static const node_t *parts_of(const struct dag *dag, node_t node) {
+    return dag_payload(dag_head(dag, node));
+}
+
+node_t node_at(const struct dag *dag, node_t node, size_t index) {
+    if (index >= node_count(dag, node))
+        return NODE_NONE;
+    return parts_of(dag, node)[index + (node_type(dag, node) == NODE_OBJECT)];
+}
+
+struct str node_key_at(const struct dag *dag, node_t node, size_t index) {
+    if (node_type(dag, node) != NODE_OBJECT || index >= node_count(dag, node))
+        return str_of("");
+    return node_text(dag, parts_of(dag, parts_of(dag, node)[0])[index]);
+}
+
+node_t node_get(const struct dag *dag, node_t node, struct str key) {
+    if (node_type(dag, node) != NODE_OBJECT)
+        return NODE_NONE;
+    const node_t *parts = parts_of(dag, node);
+    ptrdiff_t at = dag_shape_find(dag, parts[0], key);
+    return at < 0 ? NODE_NONE : parts[at + 1];
+}
+
+node_t node_path(const struct dag *dag, node_t node, const char *path) {
+    while (node != NODE_NONE && *path) {
+        size_t len = strcspn(path, ".");
+        node = node_get(dag, node, str_n(path, len));
+        path += len + (path[len] == '.');
+    }
+    return node;
+}
+
+struct str node_text(const struct dag *dag, node_t node) {
+    enum node_type type = node_type(dag, node);
+    if (type < NODE_INT || type > NODE_STRING)
+        return str_of("");
+    const struct node_head *head = dag_head(dag, node);
+    const char *payload = dag_payload(head);
+    return str_n(payload + (type == NODE_STRING ? 0 : 8), head->count);
+}
+
+bool node_int(const struct dag *dag, node_t node, int64_t *ret) {
+    if (node_type(dag, node) != NODE_INT)
+        return false;
+    memcpy(ret, dag_payload(dag_head(dag, node)), sizeof *ret);
+    return true;
+}
+
+bool node_double(const struct dag *dag, node_t node, double *ret) {
+    int64_t integer;
+    if (node_int(dag, node, &integer)) {
+        *ret = (double)integer;
+        return true;
+    }
+    if (node_type(dag, node) != NODE_DOUBLE)
+        return false;
+    memcpy(ret, dag_payload(dag_head(dag, node)), sizeof *ret);
+    return true;
+}
+
+bool node_is(const struct dag *dag, node_t node, const char *text) {
+    return node_type(dag, node) == NODE_STRING && str_is(node_text(dag, node), text);
+}
+
+/* Recursive: no node is deeper than JSON_MAX_DEPTH. */
+void node_write(const struct dag *dag, node_t node, struct json_writer *writer) {
+    size_t count = node_count(dag, node);
+    switch (node_type(dag, node)) {
+    case NODE_NULL:
+        json_write_null(writer);
+        break;
+    case NODE_FALSE:
+    case NODE_TRUE:
+        json_write_bool(writer, node_type(dag, node) == NODE_TRUE);
+        break;
+    case NODE_INT:
+    case NODE_DOUBLE:
+    case NODE_NUMBER:
+        json_write_raw(writer, node_text(dag, node));
+        break;
+    case NODE_STRING:
+        json_write_string(writer, node_text(dag, node));
+        break;
+    case NODE_ARRAY:
+        json_write_array_begin(writer);
+        for (size_t i = 0; i < count; i++)
+            node_write(dag, node_at(dag, node, i), writer);
+        json_write_array_end(writer);
+        break;
+    case NODE_OBJECT:
+        json_write_object_begin(writer);
+        for (size_t i = 0; i < count; i++) {
+            json_write_key(writer, node_key_at(dag, node, i));
+            node_write(dag, node_at(dag, node, i), writer);
+        }
+        json_write_object_end(writer);
+        break;
+    }
+}
+
+static bool fits(const struct dag *dag, node_t node, int levels) {
+    size_t count = node_count(dag, node);
+    enum node_type type = node_type(dag, node);
+    if (type != NODE_ARRAY && type != NODE_OBJECT)
+        return true;
+    for (size_t i = 0; levels > 0 && i < count; i++)
+        if (!fits(dag, node_at(dag, node, i), levels - 1))
+            return false;
+    return levels > 0;
+}
+
+node_t dag_with(struct dag *dag, node_t from, struct str key, node_t value, struct error *err) {
+    size_t count = node_count(dag, from), left = 0;
+    if (from != NODE_NONE && node_type(dag, from) != NODE_OBJECT) {
+        error_set(err, ERROR_INVALID, "only an object has members");
+        return NODE_NONE;
+    }
+    if (!fits(dag, value, JSON_MAX_DEPTH - 1)) {
+        error_set(err, ERROR_REJECTED, "more than %d levels deep", JSON_MAX_DEPTH);
+        return NODE_NONE;
+    }
+    node_t added = dag_intern_string(dag, key), node = NODE_NONE, twice;
+    if (added == NODE_NONE || dag_scratch(dag, 2 * count + 3) < 0)
+        goto nomem;
+    node_t *keys = dag->scratch, *parts = keys + count + 1;
+    bool found = false;
+    for (size_t i = 0; i < count; i++) {
+        const node_t *from_parts = parts_of(dag, from);
+        node_t name = parts_of(dag, from_parts[0])[i];
+        found |= name == added;
+        if (name == added && value == NODE_NONE)
+            continue;
+        keys[left] = node_ref(dag, name);
+        parts[++left] = node_ref(dag, name == added ? value : from_parts[i + 1]);
+    }
+    if (!found && value != NODE_NONE) {
+        keys[left] = node_ref(dag, added);
+        parts[++left] = node_ref(dag, value);
+    }
+    if (dag_intern_object(dag, keys, parts, left, &node, &twice) < 0)
+        for (size_t i = 0; i < left; i++) {
+            node_unref(dag, keys[i]);
+            node_unref(dag, parts[i + 1]);
+        }
+nomem:
+    node_unref(dag, added);
+    if (node == NODE_NONE)
+        error_set(err, ERROR_NOMEM, "no memory for an object");
+    return node;
+}
