@@ -1,0 +1,388 @@
+#include "queue/workqueue.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "queue/bucket.h"
+
+/*
+ * One struct item per key that is ready, delayed, in work, or has failures. Ready keys hang in the
+ * line of their namespace; lines with keys take turns, one ring per priority.
+ */
+enum { PRIORITIES = 2 };
+
+struct line {         /* the ready keys of one namespace at one priority */
+    struct list ring; /* of queue->rings[priority]; empty when no key is ready */
+    struct list items;
+};
+
+struct item {
+    struct list ready; /* of its line's items */
+    char *key;         /* owned by the map */
+    size_t key_len;
+    struct workqueue *queue;
+    struct loop_timer delay;
+    const char *reason, *delayed_reason;
+    enum workqueue_priority priority;
+    unsigned failures;
+    uint64_t ready_ns, started_ns, last_add_ns;
+    bool is_ready, in_work, dirty; /* dirty: added while in work */
+};
+
+struct workqueue {
+    struct workqueue_options options;
+    char *name;
+    struct map items;             /* key -> struct item */
+    struct map lines[PRIORITIES]; /* namespace -> struct line */
+    struct list rings[PRIORITIES];
+    struct bucket bucket;
+    struct loop_timer notify; /* on_ready, never from within a call */
+    struct workqueue_stats stats;
+    bool shut_down;
+};
+
+static void on_notify(struct loop_timer *timer) {
+    struct workqueue *queue = CONTAINER_OF(timer, struct workqueue, notify);
+    queue->options.on_ready(queue->options.context);
+}
+
+static void notify(struct workqueue *queue, uint64_t after_ns) {
+    if (queue->options.on_ready && !loop_timer_active(&queue->notify))
+        loop_timer_start(&queue->notify, after_ns);
+}
+
+void workqueue_configure(struct workqueue *queue, const struct workqueue_options *options) {
+    double rate = queue->options.rate, burst = queue->options.burst;
+    queue->options = *options;
+    queue->options.name = queue->name;
+    if (queue->options.backoff_base_ns == 0)
+        queue->options.backoff_base_ns = 5 * NS_PER_MS;
+    if (queue->options.backoff_max_ns == 0)
+        queue->options.backoff_max_ns = 1000 * NS_PER_S;
+    if (options->rate > 0 && (options->rate != rate || options->burst != burst))
+        bucket_init(&queue->bucket, options->rate, options->burst >= 1 ? options->burst : 1,
+                    loop_now(options->loop), NULL);
+    notify(queue, 0);
+}
+
+struct workqueue *workqueue_create(const struct workqueue_options *options, struct error *err) {
+    struct workqueue *queue = mem_zalloc(sizeof *queue);
+    if (queue == NULL || (queue->name = mem_strdup(options->name)) == NULL) {
+        mem_free(queue);
+        error_set(err, ERROR_NOMEM, "no memory for workqueue %s", options->name);
+        return NULL;
+    }
+    for (int i = 0; i < PRIORITIES; i++)
+        list_init(&queue->rings[i]);
+    loop_timer_init(options->loop, &queue->notify, on_notify);
+    workqueue_configure(queue, options);
+    return queue;
+}
+
+void workqueue_destroy(struct workqueue *queue) {
+    if (queue == NULL)
+        return;
+    size_t at = 0;
+    for (struct map_entry *entry; (entry = map_next(&queue->items, &at));) {
+        struct item *item = entry->value;
+        loop_timer_stop(&item->delay);
+        mem_free(item->key);
+        mem_free(item);
+    }
+    map_finish(&queue->items);
+    for (int i = 0; i < PRIORITIES; i++) {
+        at = 0;
+        for (struct map_entry *entry; (entry = map_next(&queue->lines[i], &at));)
+            mem_free(entry->value);
+        map_finish(&queue->lines[i]);
+    }
+    loop_timer_stop(&queue->notify);
+    mem_free(queue->name);
+    mem_free(queue);
+}
+
+static struct item *find(const struct workqueue *queue, struct str key) {
+    return map_get(&queue->items, key);
+}
+
+static void on_delay(struct loop_timer *timer);
+
+static struct item *find_or_make(struct workqueue *queue, struct str key) {
+    struct item *item = find(queue, key);
+    if (item)
+        return item;
+    item = mem_zalloc(sizeof *item);
+    if (item == NULL || (item->key = mem_strndup(key.data, key.len)) == NULL ||
+        map_set(&queue->items, key, item, NULL) < 0) {
+        if (item)
+            mem_free(item->key);
+        mem_free(item);
+        return NULL;
+    }
+    item->key_len = key.len;
+    item->queue = queue;
+    list_init(&item->ready);
+    loop_timer_init(queue->options.loop, &item->delay, on_delay);
+    return item;
+}
+
+/* Forgets a key about which there is nothing left to know. */
+static void drop_if_idle(struct item *item) {
+    if (item->is_ready || item->in_work || item->failures > 0 || loop_timer_active(&item->delay))
+        return;
+    map_remove(&item->queue->items, str_n(item->key, item->key_len));
+    mem_free(item->key);
+    mem_free(item);
+}
+
+static struct str namespace_of(const struct item *item) {
+    const char *slash = memchr(item->key, '/', item->key_len);
+    return str_n(item->key, slash ? (size_t)(slash - item->key) : 0);
+}
+
+/* Lines are made once per namespace and kept. */
+static struct line *line_of(struct workqueue *queue, struct item *item) {
+    struct str ns = namespace_of(item);
+    struct line *line = map_get(&queue->lines[item->priority], ns);
+    if (line)
+        return line;
+    line = mem_zalloc(sizeof *line);
+    if (line == NULL || map_set(&queue->lines[item->priority], ns, line, NULL) < 0) {
+        mem_free(line);
+        return NULL;
+    }
+    list_init(&line->ring);
+    list_init(&line->items);
+    return line;
+}
+
+static void take_out(struct item *item) {
+    struct workqueue *queue = item->queue;
+    struct line *line = line_of(queue, item);
+    list_remove(&item->ready);
+    item->is_ready = false;
+    queue->stats.depth--;
+    if (list_empty(&line->items))
+        list_remove(&line->ring);
+}
+
+static int put_in(struct item *item) {
+    struct workqueue *queue = item->queue;
+    struct line *line = line_of(queue, item);
+    if (line == NULL)
+        return ERROR_NOMEM;
+    if (list_empty(&line->items))
+        list_append(&queue->rings[item->priority], &line->ring);
+    list_append(&line->items, &item->ready);
+    item->is_ready = true;
+    queue->stats.depth++;
+    notify(queue, 0);
+    return 0;
+}
+
+static void stop_delay(struct item *item) {
+    if (!loop_timer_active(&item->delay))
+        return;
+    loop_timer_stop(&item->delay);
+    item->queue->stats.delayed--;
+}
+
+static int add(struct item *item, enum workqueue_priority priority, const char *reason) {
+    struct workqueue *queue = item->queue;
+    stop_delay(item);
+    queue->stats.adds++;
+    if (item->is_ready || item->dirty) {
+        if (priority <= item->priority)
+            return 0;
+        bool ready = item->is_ready;
+        if (ready)
+            take_out(item);
+        item->priority = priority;
+        item->reason = reason;
+        return ready ? put_in(item) : 0;
+    }
+    item->priority = priority;
+    item->reason = reason;
+    item->ready_ns = loop_now(queue->options.loop);
+    if (item->in_work) {
+        item->dirty = true;
+        return 0;
+    }
+    return put_in(item);
+}
+
+static void on_delay(struct loop_timer *timer) {
+    struct item *item = CONTAINER_OF(timer, struct item, delay);
+    item->queue->stats.delayed--;
+    if (add(item, WORKQUEUE_LIVE, item->delayed_reason) < 0)
+        workqueue_add_after(item->queue, str_n(item->key, item->key_len), NS_PER_S,
+                            item->delayed_reason);
+}
+
+static int delay(struct item *item, uint64_t delay_ns, const char *reason) {
+    if (!loop_timer_active(&item->delay))
+        item->queue->stats.delayed++;
+    item->delayed_reason = reason;
+    if (loop_timer_start(&item->delay, delay_ns) == 0)
+        return 0;
+    item->queue->stats.delayed--;
+    return ERROR_NOMEM;
+}
+
+int workqueue_add(struct workqueue *queue, struct str key, enum workqueue_priority priority,
+                  const char *reason) {
+    if (queue->shut_down)
+        return 0;
+    struct item *item = find_or_make(queue, key);
+    if (item == NULL)
+        return ERROR_NOMEM;
+    uint64_t wait = queue->options.debounce_ns;
+    if (wait > 0 && priority == WORKQUEUE_LIVE && !item->is_ready)
+        return delay(item, wait, reason); /* each add starts the wait anew */
+    int rc = add(item, priority, reason);
+    if (rc < 0)
+        drop_if_idle(item);
+    return rc;
+}
+
+int workqueue_add_after(struct workqueue *queue, struct str key, uint64_t delay_ns,
+                        const char *reason) {
+    if (queue->shut_down)
+        return 0;
+    if (delay_ns == 0) {
+        struct item *now = find_or_make(queue, key);
+        return now ? add(now, WORKQUEUE_LIVE, reason) : ERROR_NOMEM;
+    }
+    struct item *item = find_or_make(queue, key);
+    if (item == NULL)
+        return ERROR_NOMEM;
+    uint64_t due = loop_now(queue->options.loop) + delay_ns;
+    if (item->is_ready || (loop_timer_active(&item->delay) && item->delay.due <= due))
+        return 0; /* it runs earlier than that anyway */
+    int rc = delay(item, delay_ns, reason);
+    if (rc < 0)
+        drop_if_idle(item);
+    return rc;
+}
+
+/* base * 2^(n-1), at most max; client-go's ItemExponentialFailureRateLimiter has no jitter. */
+static uint64_t backoff(const struct workqueue *queue, unsigned failures) {
+    uint64_t wait = queue->options.backoff_base_ns, max = queue->options.backoff_max_ns;
+    for (unsigned i = 1; i < failures && wait < max; i++)
+        wait *= 2;
+    return wait < max ? wait : max;
+}
+
+int workqueue_add_backoff(struct workqueue *queue, struct str key, const char *reason) {
+    if (queue->shut_down)
+        return 0;
+    struct item *item = find_or_make(queue, key);
+    if (item == NULL)
+        return ERROR_NOMEM;
+    item->failures++;
+    queue->stats.retries++;
+    return workqueue_add_after(queue, key, backoff(queue, item->failures), reason);
+}
+
+void workqueue_forget(struct workqueue *queue, struct str key) {
+    struct item *item = find(queue, key);
+    if (item == NULL)
+        return;
+    item->failures = 0;
+    drop_if_idle(item);
+}
+
+unsigned workqueue_failures(const struct workqueue *queue, struct str key) {
+    const struct item *item = find(queue, key);
+    return item ? item->failures : 0;
+}
+
+void workqueue_remove(struct workqueue *queue, struct str key) {
+    struct item *item = find(queue, key);
+    if (item == NULL)
+        return;
+    stop_delay(item);
+    item->dirty = false;
+    item->failures = 0;
+    if (item->is_ready)
+        take_out(item);
+    drop_if_idle(item);
+}
+
+bool workqueue_get(struct workqueue *queue, struct workqueue_item *ret) {
+    int priority = PRIORITIES - 1;
+    while (priority >= 0 && list_empty(&queue->rings[priority]))
+        priority--;
+    if (priority < 0 || queue->shut_down)
+        return false;
+    uint64_t now = loop_now(queue->options.loop), wait = 0;
+    if (queue->options.rate > 0 && bucket_take(&queue->bucket, now, &wait) < 0) {
+        notify(queue, wait);
+        return false;
+    }
+    struct line *line = CONTAINER_OF(queue->rings[priority].next, struct line, ring);
+    struct item *item = CONTAINER_OF(line->items.next, struct item, ready);
+    take_out(item);
+    if (!list_empty(&line->items)) { /* its namespace waits for its next turn */
+        list_remove(&line->ring);
+        list_append(&queue->rings[priority], &line->ring);
+    }
+    item->in_work = true;
+    item->started_ns = now;
+    queue->stats.in_work++;
+    *ret = (struct workqueue_item){.key = str_n(item->key, item->key_len),
+                                   .reason = item->reason,
+                                   .queued_ns = now - item->ready_ns};
+    return true;
+}
+
+void workqueue_done(struct workqueue *queue, struct str key) {
+    struct item *item = find(queue, key);
+    assert(item && item->in_work);
+    item->in_work = false;
+    queue->stats.in_work--;
+    if (item->dirty) {
+        item->dirty = false;
+        item->ready_ns = loop_now(queue->options.loop);
+        if (put_in(item) == 0)
+            return;
+        delay(item, NS_PER_S, item->reason); /* no memory now: not lost, only later */
+    }
+    drop_if_idle(item);
+}
+
+void workqueue_shut_down(struct workqueue *queue) {
+    queue->shut_down = true;
+}
+
+struct workqueue_stats workqueue_stats(const struct workqueue *queue) {
+    struct workqueue_stats stats = queue->stats;
+    uint64_t now = loop_now(queue->options.loop);
+    size_t at = 0;
+    if (stats.in_work == 0)
+        return stats;
+    for (struct map_entry *entry; (entry = map_next(&queue->items, &at));) {
+        const struct item *item = entry->value;
+        uint64_t running = item->in_work ? now - item->started_ns : 0;
+        stats.unfinished_ns += running;
+        if (running > stats.longest_running_ns)
+            stats.longest_running_ns = running;
+    }
+    return stats;
+}
+
+void workqueue_each_delayed(const struct workqueue *queue,
+                            void (*each)(void *context, struct str key, uint64_t left_ns),
+                            void *context) {
+    uint64_t now = loop_now(queue->options.loop);
+    size_t at = 0;
+    for (struct map_entry *entry; (entry = map_next(&queue->items, &at));) {
+        const struct item *item = entry->value;
+        if (loop_timer_active(&item->delay))
+            each(context, str_n(item->key, item->key_len),
+                 item->delay.due > now ? item->delay.due - now : 0);
+    }
+}
