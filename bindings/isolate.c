@@ -1,0 +1,184 @@
+#include "bindings/isolate.h"
+
+#include <luajit.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "bindings/watchdog.h"
+
+static void hook(lua_State *L, lua_Debug *ar) {
+    struct isolate *isolate = isolate_of(L);
+    if (!isolate->stopping)
+        return;
+    if (!isolate->stopped_at[0] && lua_getinfo(L, "Sl", ar)) {
+        if (ar->source[0] == '@' && ar->currentline > 0) {
+            snprintf(isolate->stopped_at, sizeof isolate->stopped_at, "%s:%d", ar->short_src,
+                     ar->currentline);
+        } else { /* in the library: blame who called it */
+            lua_Debug at;
+            for (int level = 1; level < 64 && lua_getstack(L, level, &at); level++) {
+                lua_getinfo(L, "Sl", &at);
+                if (at.source[0] != '@' || at.currentline <= 0)
+                    continue;
+                snprintf(isolate->stopped_at, sizeof isolate->stopped_at, "%s:%d", at.short_src,
+                         at.currentline);
+                break;
+            }
+        }
+    }
+    lua_pushlightuserdata(L, isolate); /* allocates nothing; isolate_stopped() has the sentence */
+    lua_error(L);
+}
+
+void isolate_stop(struct isolate *isolate, enum isolate_stop why) {
+    if (!isolate->entered || isolate->hooking)
+        return;
+    isolate->hooking = 1;
+    if (isolate->stopping == ISOLATE_RUNS)
+        isolate->stopping = (sig_atomic_t)why;
+    lua_sethook(isolate->L, hook, LUA_MASKCOUNT, 1);
+    isolate->hooking = 0;
+}
+
+static void *allocate(void *context, void *block, size_t old, size_t size) {
+    struct isolate *isolate = context;
+    if (!size) {
+        if (block)
+            isolate->used -= old;
+        mem_free(block);
+        return NULL;
+    }
+    if (!block)
+        old = 0;
+    if (size > old && isolate->entered &&
+        isolate->used + (size - old) + isolate->pins * ISOLATE_PIN_BYTES > isolate->cap) {
+        isolate_stop(isolate, ISOLATE_MEMORY);
+        isolate->dead = true;
+        return NULL;
+    }
+    void *moved = block ? mem_realloc(block, size) : mem_alloc(size);
+    if (!moved) {
+        isolate->dead = true;
+        return NULL;
+    }
+    isolate->used += size - old;
+    return moved;
+}
+
+static int open_libraries(lua_State *L) {
+    luaL_openlibs(L);
+    /* After openlibs, which turns the compiler on: hooks do not fire in compiled loops. */
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    lua_gc(L, LUA_GCSETPAUSE, 150);
+    lua_gc(L, LUA_GCSETSTEPMUL, 300);
+    return 0;
+}
+
+struct isolate *isolate_create(struct watchdog *watchdog, size_t cap, uint64_t cpu_ns, void *owner,
+                               struct error *err) {
+    struct isolate *isolate = mem_zalloc(sizeof *isolate);
+    if (!isolate) {
+        error_set(err, ERROR_NOMEM, "isolate: no memory");
+        return NULL;
+    }
+    isolate->watchdog = watchdog;
+    isolate->cap = cap;
+    isolate->cpu_ns = cpu_ns;
+    isolate->owner = owner;
+    isolate->L = lua_newstate(allocate, isolate);
+    if (!isolate->L || lua_cpcall(isolate->L, open_libraries, NULL) != 0) {
+        error_set(err, ERROR_NOMEM, "isolate: no memory");
+        isolate_destroy(isolate);
+        return NULL;
+    }
+    return isolate;
+}
+
+void isolate_destroy(struct isolate *isolate) {
+    if (!isolate)
+        return;
+    if (isolate->L)
+        lua_close(isolate->L);
+    mem_free(isolate);
+}
+
+struct isolate *isolate_of(lua_State *L) {
+    void *isolate;
+    lua_getallocf(L, &isolate);
+    return isolate;
+}
+
+void isolate_set_ref(lua_State *L, enum isolate_ref ref) {
+    isolate_of(L)->refs[ref] = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void isolate_push_ref(lua_State *L, enum isolate_ref ref) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, isolate_of(L)->refs[ref]);
+}
+
+int isolate_resume(struct isolate *isolate, lua_State *co, int nargs) {
+    isolate->stopping = ISOLATE_RUNS;
+    isolate->stopped_at[0] = '\0';
+    isolate->entered = 1;
+    watchdog_arm(isolate->watchdog, isolate);
+    int status = lua_resume(co, nargs);
+    isolate->spent_ns += watchdog_disarm(isolate->watchdog);
+    isolate->entered = 0;
+    lua_sethook(isolate->L, NULL, 0, 0);
+    return status;
+}
+
+int isolate_build(struct isolate *isolate, lua_CFunction build, void *context, struct error *err) {
+    int status = lua_cpcall(isolate->L, build, context);
+    if (status == 0)
+        return 0;
+    if (status == LUA_ERRMEM) {
+        isolate->dead = true;
+        lua_pop(isolate->L, 1);
+        return error_set(err, ERROR_NOMEM, "no memory");
+    }
+    const char *text = lua_tostring(isolate->L, -1);
+    error_set(err, ERROR_INTERNAL, "%s", text ? text : "an error without a message");
+    lua_pop(isolate->L, 1);
+    return ERROR_INTERNAL;
+}
+
+bool isolate_stopped(const struct isolate *isolate, struct error *err) {
+    const char *at = isolate->stopped_at, *colon = *at ? ": " : "";
+    if (isolate->dead)
+        error_set(err, ERROR_NOMEM, "%s%smore memory than the limit of %zu MB", at, colon,
+                  isolate->cap >> 20);
+    else if (isolate->stopping == ISOLATE_CPU)
+        error_set(err, ERROR_TIMEOUT, "%s%sran for %.3g s without waiting, the limit is %.3g s", at,
+                  colon, (double)isolate->cpu_ns / 1e9, (double)isolate->cpu_ns / 1e9);
+    else
+        return false;
+    return true;
+}
+
+void isolate_check(lua_State *L) {
+    struct isolate *isolate = isolate_of(L);
+    if (isolate->stopping)
+        luaL_error(L, "%s",
+                   isolate->stopping == ISOLATE_CPU ? "the CPU limit is used up"
+                                                    : "the memory limit is used up");
+}
+
+size_t isolate_memory(const struct isolate *isolate) {
+    return isolate->used + isolate->pins * ISOLATE_PIN_BYTES;
+}
+
+static int collect(lua_State *L) {
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+void isolate_tidy(struct isolate *isolate) {
+    if (isolate_memory(isolate) < isolate->cap / 2)
+        return;
+    isolate_build(isolate, collect, NULL, NULL);
+    if (isolate_memory(isolate) > isolate->cap)
+        isolate->dead = true;
+}

@@ -1,0 +1,126 @@
+-- The globals of controller files and of the library, and the two `require`s.
+-- Runs once per isolate with (core, _G of the bare state); returns env, library_require.
+local core, lua = ...
+local waits = core.library_chunk("moonlet.core.waits", lua)(core, lua.coroutine)
+
+local type, pairs, error, pcall, select = type, pairs, error, pcall, select
+local fill, next = core.base.fill, lua.next
+
+local function copy_into(to, from)
+  for name, value in pairs(from) do to[name] = value end
+  return to
+end
+
+-- xpcall over pcall: waits pass through it, and a handler cannot run while the guard's error is
+-- on its way (R19, R20).
+local function after(handler, ok, ...)
+  if ok then return true, ... end
+  local handled, value = pcall(handler, (...))
+  return false, value, not handled or nil
+end
+local function xpcall(f, handler, ...)
+  return after(handler, pcall(f, ...))
+end
+
+local function checked_pairs(t)
+  if type(t) ~= "table" then
+    error("bad argument #1 to 'pairs' (table expected, got " .. (t == nil and "nil" or type(t)) .. ")", 2)
+  end
+  return next, fill(t), nil
+end
+
+local function text_of(...)
+  local parts = {}
+  for i = 1, select("#", ...) do parts[i] = lua.tostring((select(i, ...))) end
+  return lua.table.concat(parts, "\t")
+end
+
+local function make(env)
+  for _, name in lua.ipairs { "assert", "error", "pcall", "ipairs", "rawequal", "select", "tonumber",
+    "tostring", "type", "_VERSION" } do
+    env[name] = lua[name]
+  end
+  copy_into(env, core.base).fill = nil
+  env.pairs, env.xpcall = checked_pairs, xpcall
+  env.string = copy_into(copy_into({}, lua.string), core.strings)
+  env.string.dump = nil
+  env.table = copy_into({ move = nil }, core.tables)
+  env.math = copy_into({}, lua.math)
+  env.bit = copy_into({}, lua.bit)
+  env.coroutine = copy_into({}, waits.coroutine)
+  env.os = {
+    time = function(t)
+      if t == nil then return lua.math.floor(core.now()) end
+      return lua.os.time(fill(t))
+    end,
+    date = function(format, at)
+      return lua.os.date(format or "%c", at or lua.math.floor(core.now()))
+    end,
+    clock = core.mono,
+    difftime = function(a, b) return a - b end,
+  }
+  env.print = function(...) core.log("info", text_of(...)) end
+  env.load = function(chunk, name, _, globals)
+    return lua.load(chunk, name, "t", globals or env)
+  end
+  env.loadstring = function(text, name)
+    if type(text) ~= "string" then
+      error("bad argument #1 to 'loadstring' (string expected, got " .. type(text) .. ")", 2)
+    end
+    return lua.load(text, name, "t", env)
+  end
+  env._G = env
+  return env
+end
+
+local library_env = make {}
+local LOADING = {}
+
+local function requirer(loaded, find, describe)
+  return function(name)
+    if type(name) ~= "string" then
+      error("bad argument #1 to 'require' (string expected, got " .. type(name) .. ")", 2)
+    end
+    local value = loaded[name]
+    if value == LOADING then error("module '" .. name .. "' requires itself", 2) end
+    if value ~= nil then return value end
+    local chunk = find(name)
+    if not chunk then error(describe(name), 2) end
+    if type(chunk) == "function" then
+      loaded[name] = LOADING
+      local ok, result = pcall(chunk, name)
+      if not ok then
+        loaded[name] = nil
+        error(result, 0)
+      end
+      value = result == nil and true or result
+    else
+      value = chunk.value
+    end
+    loaded[name] = value
+    return value
+  end
+end
+
+local library_require = requirer(
+  { ["moonlet.core"] = core, ["moonlet.core.waits"] = waits },
+  function(name) return core.library_chunk(name, library_env) end,
+  function(name) return "module '" .. name .. "' is not part of the library" end)
+library_env.require = library_require
+
+local PRIVATE = { ["moonlet.core"] = true, ["moonlet.ctx"] = true, ["moonlet.declare"] = true }
+local env = make {}
+env.require = requirer({}, function(name)
+  if name == "moonlet" or lua.string.sub(name, 1, 8) == "moonlet." then
+    if PRIVATE[name] or lua.string.sub(name, 1, 13) == "moonlet.core." then return nil end
+    if not core.library_chunk(name, library_env) then return nil end
+    return { value = library_require(name) }
+  end
+  return core.source_chunk(name)
+end, function(name)
+  local own = core.source_modules()
+  return "module '" .. name .. "' not found: a controller can require moonlet's modules"
+    .. (own == "" and "" or " and those beside it (" .. own .. ")")
+end)
+
+return env, library_require

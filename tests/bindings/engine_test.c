@@ -1,0 +1,198 @@
+#include <string.h>
+
+#include "support/harness.h"
+
+/* Loading, calling and waiting through the script_engine seam. */
+
+static const char *const app_json =
+    "{\"apiVersion\":\"app.example.com/v1\",\"kind\":\"App\",\"metadata\":{\"name\":\"demo\","
+    "\"namespace\":\"ns1\",\"uid\":\"u1\",\"resourceVersion\":\"5\"},"
+    "\"spec\":{\"size\":2,\"empty\":[],\"none\":null,\"big\":12345678901234567890,"
+    "\"list\":[{\"a\":1},{\"a\":2}]}}";
+
+#define HEAD "local moonlet = require 'moonlet'\n"
+#define APP                                                                                        \
+    HEAD "return moonlet.controller { name = 'app', resource = 'app.example.com/v1/App',\n"        \
+         "owns = { 'v1/ConfigMap' },\n"
+
+static void load_returns_the_declaration(void **state) {
+    (void)state;
+    struct harness h;
+    harness_open(&h);
+    struct script *script = harness_load(&h, "app.lua", APP "reconcile = function() end }");
+    assert_non_null(strstr(lua_engine.declaration(script), "\"app.example.com/v1/App\""));
+    assert_false(lua_engine.dead(script));
+    assert_true(lua_engine.memory(script) > 10000);
+    lua_engine.unload(script);
+    harness_close(&h);
+}
+
+static void load_failures_name_file_and_line(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *message;
+    } cases[] = {{"return {", "bad.lua:1: unexpected symbol near '<eof>'"},
+                 {"\nlocal x = nil + 1", "bad.lua:2: attempt to perform arithmetic on a nil value"},
+                 {"\n\nerror('boom')", "bad.lua:3: boom"},
+                 {"\nrequire 'nothing'", "bad.lua:2: module 'nothing' not found"},
+                 {"\nrequire 'moonlet.core'", "bad.lua:2: module 'moonlet.core' not found"},
+                 {"\nio.open('x')", "bad.lua:2: attempt to index global 'io'"},
+                 {"\n\x1bLJ", "bad.lua:2: "},
+                 {"coroutine.yield()", "bad.lua:1: attempt to yield from outside a coroutine"},
+                 {"\nerror({code='x'})", "bad.lua:2: "}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct harness h;
+        struct error err = {0};
+        harness_open(&h);
+        assert_null(harness_try(&h, "bad.lua", cases[i].text, 0, 0, &err));
+        if (!strstr(err.message, cases[i].message))
+            fail_msg("case %zu: %s", i, err.message);
+        assert_int_equal(err.code, ERROR_INVALID);
+        harness_close(&h);
+    }
+}
+
+static void reconcile_sees_the_object_lazily(void **state) {
+    (void)state;
+    struct harness h;
+    struct script_result result;
+    harness_open(&h);
+    struct script *script =
+        harness_load(&h, "app.lua",
+                     APP "reconcile = function(app, ctx)\n"
+                         "  assert(app.metadata.name == 'demo' and app.spec.size == 2)\n"
+                         "  assert(#app.spec.empty == 0 and app.spec.none == moonlet.null)\n"
+                         "  assert(tostring(app.spec.big) == '12345678901234567890')\n"
+                         "  assert(app.spec.list[2].a == 2 and #app.spec.list == 2)\n"
+                         "  assert(tostring(ctx.key) == 'ns1/demo' and ctx.attempt == 1)\n"
+                         "  assert(getmetatable(app) == nil)\n"
+                         "  app.spec = nil\n  assert(app.spec == nil)\n"
+                         "  ctx:requeue '30s'\nend }");
+    const struct object *app = harness_object(&h, app_json);
+    assert_null(harness_call(&h, script, "reconcile", app, &result));
+    if (result.state != SCRIPT_DONE)
+        fail_msg("%s", result.error.message);
+    assert_true(result.requeue);
+    assert_int_equal(result.requeue_ns, 30 * NS_PER_S);
+    script_result_finish(&result);
+    object_unpin(app);
+    lua_engine.unload(script);
+    harness_close(&h);
+}
+
+static void apply_waits_for_its_answer(void **state) {
+    (void)state;
+    struct harness h;
+    struct script_result result;
+    harness_open(&h);
+    struct script *script = harness_load(
+        &h, "app.lua",
+        APP "reconcile = function(app, ctx)\n"
+            "  local made = ctx:apply { apiVersion = 'v1', kind = 'ConfigMap',\n"
+            "    metadata = { name = app.metadata.name }, data = { b = '1', a = '2' } }\n"
+            "  assert(made.data.a == 'answered')\nend }");
+    const struct object *app = harness_object(&h, app_json);
+    struct script_run *run = harness_call(&h, script, "reconcile", app, &result);
+    if (result.state != SCRIPT_WAITING)
+        fail_msg("%s", result.error.message);
+    assert_non_null(run);
+    struct script_request *request = harness_take(&h);
+    assert_int_equal(request->op, SCRIPT_APPLY);
+    assert_ptr_equal(request->context, &h);
+    assert_string_equal(request->kind, "v1/ConfigMap");
+    assert_string_equal(request->body.data,
+                        "{\"apiVersion\":\"v1\",\"data\":{\"a\":\"2\",\"b\":\"1\"},"
+                        "\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"demo\"}}");
+    request->object = harness_object(
+        &h, "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"demo\"},"
+            "\"data\":{\"a\":\"answered\"}}");
+    lua_engine.answer(request, &result);
+    if (result.state != SCRIPT_DONE)
+        fail_msg("%s", result.error.message);
+    script_result_finish(&result);
+    object_unpin(app);
+    lua_engine.unload(script);
+    harness_close(&h);
+}
+
+static void refused_write_fails_the_reconcile(void **state) {
+    (void)state;
+    struct harness h;
+    struct script_result result;
+    harness_open(&h);
+    struct script *script =
+        harness_load(&h, "app.lua",
+                     APP "reconcile = function(app, ctx)\n"
+                         "  ctx:apply { apiVersion = 'v1', kind = 'ConfigMap',\n"
+                         "    metadata = { name = 'x' } }\nend }");
+    const struct object *app = harness_object(&h, app_json);
+    harness_call(&h, script, "reconcile", app, &result);
+    struct script_request *request = harness_take(&h);
+    error_set(&request->error, ERROR_CONFLICT, "configmaps \"x\": conflict");
+    request->error.status = 409;
+    lua_engine.answer(request, &result);
+    assert_int_equal(result.state, SCRIPT_FAILED);
+    assert_int_equal(result.error.code, ERROR_CONFLICT);
+    assert_int_equal(result.error.status, 409);
+    assert_string_equal(result.error.message, "app.lua:5: configmaps \"x\": conflict");
+    assert_non_null(strstr(result.traceback, "app.lua:5"));
+    script_result_finish(&result);
+    object_unpin(app);
+    lua_engine.unload(script);
+    harness_close(&h);
+}
+
+/* R14: after a cancel each ctx call raises, and pcall does not stop that. */
+static void cancelled_run_cannot_go_on(void **state) {
+    (void)state;
+    struct harness h;
+    struct script_result result;
+    harness_open(&h);
+    struct script *script = harness_load(&h, "app.lua",
+                                         APP "reconcile = function(app, ctx)\n"
+                                             "  pcall(ctx.sleep, ctx, 1)\n"
+                                             "  pcall(ctx.sleep, ctx, 1)\n"
+                                             "  while true do ctx:sleep(1) end\nend }");
+    struct script_run *run = harness_call(&h, script, "reconcile", NULL, &result);
+    assert_int_equal(result.state, SCRIPT_WAITING);
+    lua_engine.cancel(run, ERROR_CANCELLED);
+    struct script_request *request = harness_take(&h);
+    request->cancelled = true;
+    lua_engine.answer(request, &result);
+    assert_int_equal(result.state, SCRIPT_FAILED);
+    assert_int_equal(result.error.code, ERROR_CANCELLED);
+    script_result_finish(&result);
+    lua_engine.unload(script);
+    harness_close(&h);
+}
+
+static void unload_in_the_middle_leaves_the_answer_harmless(void **state) {
+    (void)state;
+    struct harness h;
+    struct script_result result;
+    harness_open(&h);
+    struct script *script = harness_load(
+        &h, "app.lua",
+        APP "reconcile = function(app, ctx)\n"
+            "  ctx:parallel { function() ctx:sleep(1) end, function() ctx:sleep(2) end }\nend }");
+    harness_call(&h, script, "reconcile", NULL, &result);
+    assert_int_equal(result.state, SCRIPT_WAITING);
+    assert_int_equal(h.request_count, 2);
+    lua_engine.unload(script);
+    lua_engine.answer(harness_take(&h), &result);
+    lua_engine.answer(harness_take(&h), &result);
+    harness_close(&h);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(load_returns_the_declaration),
+        cmocka_unit_test(load_failures_name_file_and_line),
+        cmocka_unit_test(reconcile_sees_the_object_lazily),
+        cmocka_unit_test(apply_waits_for_its_answer),
+        cmocka_unit_test(refused_write_fails_the_reconcile),
+        cmocka_unit_test(cancelled_run_cannot_go_on),
+        cmocka_unit_test(unload_in_the_middle_leaves_the_answer_harmless),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
