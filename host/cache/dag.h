@@ -82,6 +82,10 @@ node_t dag_add_shape(struct dag *dag, const node_t *keys, const uint32_t *sorted
 /* Interns an object of parts[0], the shape, and values; as dag_intern_array. */
 node_t dag_intern_parts(struct dag *dag, enum node_type type, size_t count, const node_t *parts,
                         size_t part_count);
+/* `from`, an object with neither, with kind and apiVersion before its members, where the server
+ * puts them. One reference; takes none. NODE_NONE: NOMEM. */
+node_t dag_with_type(struct dag *dag, node_t from, const char *api_version, const char *kind,
+                     struct error *err);
 /* Makes room for `need` nodes in dag->scratch. 0 or ERROR_NOMEM. */
 int dag_scratch(struct dag *dag, size_t need);
 

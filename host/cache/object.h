@@ -9,6 +9,13 @@
  *
  * Threads: as said at each function. Yields: never. No pin covers a whole store.
  */
+/* What waits until no reader can see it; lives in the thing that waits. */
+struct limbo {
+    struct limbo *next;
+    uint64_t epoch; /* readers that entered at or before it may see the thing */
+    void (*release)(struct limbo *limbo);
+};
+
 struct object { /* immutable but for the counters */
     struct epochs *epochs;
     struct dag *dag;
@@ -16,7 +23,7 @@ struct object { /* immutable but for the counters */
     node_t ns, name, uid; /* strings under root; NODE_NONE when absent */
     uint64_t version;     /* metadata.resourceVersion as an integer; 0 when it is not one */
     uint32_t pins;        /* atomic */
-    struct object *limbo; /* next retired */
+    struct limbo limbo;   /* the core's, or the last unpinner's */
 };
 
 /* The epoch domain of one host: one core, up to 64 readers. */
@@ -38,6 +45,8 @@ void epoch_leave(struct epoch_reader *reader);
 void epochs_reclaim(struct epochs *epochs);
 /* Frees `block` with `release` once every reader has left the epochs up to now. Core. */
 int epochs_retire(struct epochs *epochs, void *block, void (*release)(void *block));
+/* The same for what brings its own limbo; cannot fail. Core. */
+void epochs_limbo(struct epochs *epochs, struct limbo *limbo, void (*release)(struct limbo *limbo));
 
 /* Makes an object of a root node, taking over the caller's reference; starts with one pin, the
  * caller's. NULL: NOMEM, REJECTED (root is not an object). Core. */
@@ -46,6 +55,8 @@ struct object *object_create(struct epochs *epochs, node_t root, struct error *e
 const struct object *object_pin(const struct object *object);
 /* Gives one pin back; the last one hands the object to the core. Any thread. NULL is fine. */
 void object_unpin(const struct object *object);
+/* The same on the core: the last one frees at once. NULL is fine. */
+void object_drop(const struct object *object);
 
 struct str object_namespace(const struct object *object); /* "" when cluster-scoped */
 struct str object_name(const struct object *object);

@@ -30,6 +30,7 @@ struct store_options {
     int drop;                /* DAG_DROP_* */
     const char *api_version; /* put into items that come without (LIST) */
     const char *kind;
+    bool split; /* one list and watch per namespace, not one for all */
     store_emit emit;
     void *context;
 };
@@ -37,24 +38,32 @@ struct store *store_create(const struct store_options *options, struct error *er
 void store_destroy(struct store *store); /* no deltas; NULL is fine */
 
 /* An ADDED or MODIFIED event, a list item (`initial` on the first list), or the answer to one of
- * our own writes (R5: taken only when newer than what is there). 0, REJECTED, NOMEM. Emits 0..2
- * deltas. *ret_object (may be NULL) is what the store now holds for that key, pinned for the
- * caller; NULL when a tombstone or nothing is there. Core. */
+ * our own writes (R5: taken only when newer than all that its watch has brought). 0, REJECTED,
+ * NOMEM. Emits 0..2 deltas. *ret_object (may be NULL) is what the store now holds for that key,
+ * pinned for the caller; NULL when a tombstone or nothing is there. Core. An object that differs in
+ * metadata.resourceVersion alone takes its place silently. */
 enum store_source { STORE_EVENT, STORE_INITIAL, STORE_WRITE };
 int store_put(struct store *store, struct str json, enum store_source source,
               const struct object **ret_object, struct error *err);
 /* A DELETED event (json: last state) or the answer to our own delete without finalizer or grace:
- * leaves a tombstone for that UID so that older events do not bring it back (R5). Core. */
+ * leaves a tombstone for that UID so that older events do not bring it back (R5). The deletion of
+ * another incarnation than the one that is there changes nothing. Core. */
 int store_delete_event(struct store *store, struct str json, struct error *err);
 void store_tombstone(struct store *store, struct str ns, struct str name, struct str uid);
 
-/* Relist: begin, store_put each item, end. What was not put is deleted with its last state; an
- * aborted relist changes nothing more. `version` is the list's. Objects newer than the list
- * (own writes) stay. */
-void store_replace_begin(struct store *store);
-void store_replace_end(struct store *store, uint64_t version);
-void store_replace_abort(struct store *store);
+/* Relist: begin, store_put each item, end. What was not put since is deleted with its last state,
+ * in namespace `ns` (NULL data: everywhere), so lists of several namespaces may overlap. `version`
+ * is the list's; objects newer than it (own writes) stay. Not ending it changes nothing more. */
+uint64_t store_replace_begin(struct store *store);
+void store_replace_end(struct store *store, uint64_t begun, struct str ns, uint64_t version);
+/* The watch has come to `version` (a bookmark): own writes up to it are in the store. */
+void store_saw_version(struct store *store, struct str ns, uint64_t version);
+/* The server's versions went back (a restored backup): the next state of each object is taken
+ * whatever its version, tombstones are forgotten. Call before store_replace_begin(). */
+void store_distrust_versions(struct store *store, struct str ns);
 
+/* Metrics: events that changed nothing, since creation. */
+uint64_t store_noops(const struct store *store);
 size_t store_count(const struct store *store);
 uint64_t store_bytes(const struct store *store); /* estimate, for metrics */
 

@@ -1,0 +1,326 @@
+#include "cache/store.h"
+
+#include "base/list.h"
+#include "base/mem.h"
+#include "cache/dag.h"
+#include "cache/store_index.h"
+
+struct store *store_create(const struct store_options *options, struct error *err) {
+    struct store *store = mem_zalloc(sizeof *store);
+    if (store == NULL)
+        goto nomem;
+    store->options = *options;
+    list_init(&store->dead_order);
+    store->api_version = mem_strdup(options->api_version);
+    store->kind = mem_strdup(options->kind);
+    if ((options->api_version && !store->api_version) || (options->kind && !store->kind))
+        goto nomem;
+    return store;
+nomem:
+    store_destroy(store);
+    error_set(err, ERROR_NOMEM, "no memory for a store");
+    return NULL;
+}
+
+static void free_entry(struct limbo *limbo) {
+    struct entry *entry = CONTAINER_OF(limbo, struct entry, limbo);
+    node_unref(entry->dag, entry->keyed.a);
+    node_unref(entry->dag, entry->keyed.b);
+    mem_free(entry);
+}
+
+static void drop_object(struct limbo *limbo) {
+    object_drop(CONTAINER_OF(limbo, struct object, limbo));
+}
+
+/* The store's pin goes once no reader can be about to take one. */
+static void retire_object(struct store *store, const struct object *object) {
+    epochs_limbo(store->options.epochs, &((struct object *)object)->limbo, drop_object);
+}
+
+/* Out of every table; entry->now stays for readers, and with its pin for the caller to retire. */
+static void unlink_entry(struct store *store, struct entry *entry) {
+    table_remove(&store->objects, &entry->keyed);
+    link_remove(&entry->in_ns);
+    entry->ns_group->count--;
+    group_settle(store, &store->by_ns, entry->ns_group);
+    owners_remove(store, entry->owners);
+    store->bytes -= entry->bytes;
+    epochs_limbo(store->options.epochs, &entry->limbo, free_entry);
+}
+
+void store_destroy(struct store *store) {
+    if (store == NULL)
+        return;
+    struct table_slots *slots = store->objects.slots;
+    for (size_t i = 0; slots && i <= slots->mask; i++) {
+        struct keyed *keyed = table_slot(slots, i);
+        if (keyed == NULL)
+            continue;
+        struct entry *entry = CONTAINER_OF(keyed, struct entry, keyed);
+        const struct object *object = entry->now;
+        unlink_entry(store, entry);
+        retire_object(store, object);
+    }
+    epochs_reclaim(store->options.epochs);
+    table_finish(&store->objects);
+    table_finish(&store->by_ns);
+    table_finish(&store->by_owner);
+    tombstones_clear(store);
+    map_finish(&store->dead);
+    map_finish(&store->newest_by_ns);
+    mem_free(store->api_version);
+    mem_free(store->kind);
+    mem_free(store);
+}
+
+static void emit(struct store *store, enum store_change change, const struct object *old,
+                 const struct object *now, enum store_source source) {
+    struct store_delta delta = {change, old, now, source == STORE_INITIAL};
+    if (store->options.emit)
+        store->options.emit(store->options.context, &delta);
+}
+
+/* A new object of the bytes, with one pin; *ret_bytes is what it added to the dag. */
+static struct object *parse(struct store *store, struct str json, uint64_t *ret_bytes,
+                            struct error *err) {
+    struct dag *dag = store->options.dag;
+    uint64_t before = dag_stats(dag).bytes;
+    node_t root = dag_parse(dag, json, store->options.drop, err);
+    if (root == NODE_NONE)
+        return NULL;
+    if (node_type(dag, root) == NODE_OBJECT && store->api_version && store->kind &&
+        node_get(dag, root, str_of("apiVersion")) == NODE_NONE &&
+        node_get(dag, root, str_of("kind")) == NODE_NONE) {
+        node_t typed = dag_with_type(dag, root, store->api_version, store->kind, err);
+        node_unref(dag, root);
+        root = typed;
+    }
+    struct object *object = root ? object_create(store->options.epochs, root, err) : NULL;
+    if (object == NULL) {
+        node_unref(dag, root);
+        return NULL;
+    }
+    if (object_name(object).len == 0) {
+        object_drop(object);
+        error_set(err, ERROR_REJECTED, "an object of kind %s came without metadata.name",
+                  store->kind ? store->kind : "(unknown)");
+        return NULL;
+    }
+    *ret_bytes = dag_stats(dag).bytes - before;
+    return object;
+}
+
+static struct entry *find(const struct store *store, struct str ns, struct str name) {
+    struct keyed *keyed = table_find(&store->objects, store->options.dag, ns, name);
+    return keyed ? CONTAINER_OF(keyed, struct entry, keyed) : NULL;
+}
+
+static int no_memory(struct error *err) {
+    return error_set(err, ERROR_NOMEM, "no memory for an object of the cache");
+}
+
+/* Takes over the object's pin; on failure it stays with the caller and nothing has changed. */
+static int add(struct store *store, struct object *object, uint64_t bytes, enum store_source source,
+               struct error *err) {
+    struct dag *dag = store->options.dag;
+    struct entry *entry = mem_zalloc(sizeof *entry);
+    struct owners *owners = NULL;
+    struct group *group = NULL;
+    if (entry == NULL || table_reserve(&store->objects, store->options.epochs) < 0 ||
+        owners_create(store, object, &owners) < 0)
+        goto nomem;
+    group = group_get(store, &store->by_ns, object->ns);
+    if (group == NULL)
+        goto nomem;
+    *entry =
+        (struct entry){.keyed = {.hash = keyed_hash(object_namespace(object), object_name(object)),
+                                 .a = node_ref(dag, object->ns),
+                                 .b = node_ref(dag, object->name)},
+                       .now = object,
+                       .ns_group = group,
+                       .owners = owners,
+                       .seen = source == STORE_WRITE ? 0 : store->replaces,
+                       .bytes = bytes,
+                       .dag = dag};
+    entry->in_ns.item = entry;
+    link_add(&group->first, &entry->in_ns);
+    group->count++;
+    owners_link(owners, entry);
+    store->bytes += bytes;
+    table_add(&store->objects, &entry->keyed);
+    emit(store, STORE_ADDED, NULL, object, source);
+    return 0;
+nomem:
+    owners_discard(store, owners);
+    mem_free(entry);
+    return no_memory(err);
+}
+
+/* As add(). An equal object takes the old one's place without a word. */
+static int update(struct store *store, struct entry *entry, struct object *object, uint64_t bytes,
+                  enum store_source source, struct error *err) {
+    struct dag *dag = store->options.dag;
+    const struct object *old = entry->now;
+    struct owners *owners = entry->owners;
+    bool moved = node_path(dag, old->root, "metadata.ownerReferences") !=
+                 node_path(dag, object->root, "metadata.ownerReferences");
+    if (moved && owners_create(store, object, &owners) < 0)
+        return no_memory(err);
+    if (moved) {
+        owners_link(owners, entry);
+        owners_remove(store, entry->owners);
+        entry->owners = owners;
+    }
+    store->bytes += bytes - entry->bytes;
+    entry->bytes = bytes;
+    if (source != STORE_WRITE)
+        entry->distrusted = false;
+    __atomic_store_n(&entry->now, object, __ATOMIC_SEQ_CST);
+    if (store_same(dag, old->root, object->root))
+        store->noops++;
+    else
+        emit(store, STORE_UPDATED, old, object, source);
+    retire_object(store, old);
+    return 0;
+}
+
+static void delete_entry(struct store *store, struct entry *entry, const struct object *last,
+                         enum store_source source) {
+    const struct object *old = entry->now;
+    tombstone_add(store, object_uid(old), last ? last->version : 0); /* at best */
+    unlink_entry(store, entry);
+    emit(store, STORE_DELETED, last ? last : old, NULL, source);
+    retire_object(store, old);
+}
+
+void store_saw_version(struct store *store, struct str ns, uint64_t version) {
+    if (!store->options.split) {
+        store->newest = version > store->newest ? version : store->newest;
+        return;
+    }
+    uint64_t known = (uintptr_t)map_get(&store->newest_by_ns, ns);
+    if (version > known) /* without memory an own write may come back to life until a relist */
+        map_set(&store->newest_by_ns, ns, (void *)(uintptr_t)version, NULL);
+}
+
+static uint64_t newest(const struct store *store, struct str ns) {
+    return store->options.split ? (uintptr_t)map_get(&store->newest_by_ns, ns) : store->newest;
+}
+
+/* R5: is what came older than what is there? Versions that are not integers cannot tell. */
+static bool is_stale(const struct entry *entry, const struct object *object,
+                     enum store_source source) {
+    uint64_t known = entry->now->version;
+    if (entry->distrusted && source != STORE_WRITE)
+        return false;
+    if (known == 0 || object->version == 0)
+        return false;
+    return source == STORE_WRITE ? object->version <= known : object->version < known;
+}
+
+/* R5: has the watch brought this write, and perhaps a deletion after it, already? */
+static bool is_late_write(const struct store *store, const struct object *object,
+                          enum store_source source) {
+    return source == STORE_WRITE && object->version > 0 &&
+           object->version <= newest(store, object_namespace(object));
+}
+
+static int put(struct store *store, struct object *object, uint64_t bytes, enum store_source source,
+               struct error *err) {
+    struct entry *entry = find(store, object_namespace(object), object_name(object));
+    if (entry && source != STORE_WRITE)
+        entry->seen = store->replaces;
+    if (source != STORE_WRITE)
+        store_saw_version(store, object_namespace(object), object->version);
+    if (tombstone_has(store, object_uid(object)) || is_late_write(store, object, source) ||
+        (entry && is_stale(entry, object, source))) {
+        store->noops++;
+        object_drop(object);
+        return 0;
+    }
+    if (entry && !str_equal(object_uid(entry->now), object_uid(object))) {
+        delete_entry(store, entry, NULL, source);
+        entry = NULL;
+    }
+    return entry ? update(store, entry, object, bytes, source, err)
+                 : add(store, object, bytes, source, err);
+}
+
+int store_put(struct store *store, struct str json, enum store_source source,
+              const struct object **ret_object, struct error *err) {
+    uint64_t bytes = 0;
+    if (ret_object)
+        *ret_object = NULL;
+    struct object *object = parse(store, json, &bytes, err);
+    if (object == NULL)
+        return err ? err->code : ERROR_REJECTED;
+    object_pin(object); /* its name is needed below, whatever becomes of it */
+    int rc = put(store, object, bytes, source, err);
+    if (rc < 0)
+        object_drop(object);
+    if (rc == 0 && ret_object) {
+        struct entry *entry = find(store, object_namespace(object), object_name(object));
+        *ret_object = entry ? object_pin(entry->now) : NULL;
+    }
+    object_drop(object);
+    epochs_reclaim(store->options.epochs);
+    return rc;
+}
+
+int store_delete_event(struct store *store, struct str json, struct error *err) {
+    uint64_t bytes;
+    struct object *last = parse(store, json, &bytes, err);
+    if (last == NULL)
+        return err ? err->code : ERROR_REJECTED;
+    struct entry *entry = find(store, object_namespace(last), object_name(last));
+    int rc = tombstone_add(store, object_uid(last), last->version);
+    store_saw_version(store, object_namespace(last), last->version);
+    if (entry && str_equal(object_uid(entry->now), object_uid(last)))
+        delete_entry(store, entry, last, STORE_EVENT);
+    object_drop(last);
+    epochs_reclaim(store->options.epochs);
+    return rc < 0 ? no_memory(err) : 0;
+}
+
+void store_tombstone(struct store *store, struct str ns, struct str name, struct str uid) {
+    struct entry *entry = find(store, ns, name);
+    tombstone_add(store, uid, 0); /* without memory the DELETED event alone must do */
+    if (entry && str_equal(object_uid(entry->now), uid))
+        delete_entry(store, entry, NULL, STORE_WRITE);
+    epochs_reclaim(store->options.epochs);
+}
+
+uint64_t store_replace_begin(struct store *store) {
+    return ++store->replaces;
+}
+
+void store_replace_end(struct store *store, uint64_t begun, struct str ns, uint64_t version) {
+    /* Slots of one table: a delete leaves marks and never moves anything. */
+    struct table_slots *slots = store->objects.slots;
+    for (size_t i = 0; slots && i <= slots->mask; i++) {
+        struct keyed *keyed = table_slot(slots, i);
+        struct entry *entry = keyed ? CONTAINER_OF(keyed, struct entry, keyed) : NULL;
+        if (entry == NULL || entry->seen >= begun ||
+            (ns.data && !str_equal(object_namespace(entry->now), ns)))
+            continue;
+        if (entry->distrusted || version == 0 || entry->now->version <= version)
+            delete_entry(store, entry, NULL, STORE_EVENT);
+    }
+    store_saw_version(store, ns, version);
+    tombstones_expire(store, version);
+    epochs_reclaim(store->options.epochs);
+}
+
+void store_distrust_versions(struct store *store, struct str ns) {
+    struct table_slots *slots = store->objects.slots;
+    for (size_t i = 0; slots && i <= slots->mask; i++) {
+        struct keyed *keyed = table_slot(slots, i);
+        struct entry *entry = keyed ? CONTAINER_OF(keyed, struct entry, keyed) : NULL;
+        if (entry && (ns.data == NULL || str_equal(object_namespace(entry->now), ns)))
+            entry->distrusted = true;
+    }
+    tombstones_clear(store);
+    store->newest = 0;
+    map_remove(&store->newest_by_ns, ns);
+}

@@ -1,0 +1,77 @@
+#ifndef MOONLET_CACHE_STORE_INDEX_H
+#define MOONLET_CACHE_STORE_INDEX_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "cache/store.h"
+#include "cache/table.h"
+
+/* The inside of the store: entries, their groups by namespace and by owner, tombstones. */
+struct group { /* the entries of one namespace, or of one owner's UID */
+    struct keyed keyed;
+    struct link *first; /* atomic */
+    size_t count;
+    struct dag *dag;
+    struct limbo limbo;
+};
+
+struct owned {
+    struct link link;
+    struct group *group;
+};
+struct owners {
+    struct limbo limbo;
+    size_t count;
+    struct owned each[];
+};
+
+struct entry { /* one namespace and name, from the first object to the last */
+    struct keyed keyed;
+    const struct object *now; /* atomic; one pin is the store's */
+    struct link in_ns;
+    struct group *ns_group;
+    struct owners *owners; /* NULL: none */
+    uint64_t seen;         /* the replace in which it was last put */
+    uint64_t bytes;        /* what it added to the dag */
+    bool distrusted;       /* its version may be from a future that was rolled back */
+    struct dag *dag;
+    struct limbo limbo;
+};
+
+struct store {
+    struct store_options options;
+    char *api_version, *kind;
+    struct table objects, by_ns, by_owner;
+    struct map dead;         /* uid → struct tombstone */
+    struct list dead_order;  /* oldest first */
+    uint64_t replaces;       /* begun */
+    uint64_t newest;         /* version seen by the stream (when there is one for all) */
+    struct map newest_by_ns; /* the same for split streams; the pointer is the number */
+    uint64_t bytes, noops;
+};
+
+/* Gets or makes the group of `text`, a string node. NULL: no memory. */
+struct group *group_get(struct store *store, struct table *table, node_t text);
+/* Removes a group that has become empty; NULL is fine. */
+void group_settle(struct store *store, struct table *table, struct group *group);
+
+/* The owner links of `object`, unlinked. 0 (*ret NULL when there are none) or ERROR_NOMEM. */
+int owners_create(struct store *store, const struct object *object, struct owners **ret);
+void owners_link(struct owners *owners, struct entry *entry); /* NULL is fine */
+/* Unlinks and retires; NULL is fine. */
+void owners_remove(struct store *store, struct owners *owners);
+/* Gives back what was never linked; NULL is fine. */
+void owners_discard(struct store *store, struct owners *owners);
+
+/* Deleted UIDs, at most so many, the oldest forgotten first. */
+enum { STORE_TOMBSTONES = 4096 };
+/* `version` of the deletion, 0 when not known. 0 or ERROR_NOMEM. */
+int tombstone_add(struct store *store, struct str uid, uint64_t version);
+bool tombstone_has(const struct store *store, struct str uid);
+void tombstones_expire(struct store *store, uint64_t version); /* those up to that version */
+void tombstones_clear(struct store *store);
+
+/* Are these equal but for metadata.resourceVersion? Members in another order are equal. */
+bool store_same(const struct dag *dag, node_t a, node_t b);
+
+#endif

@@ -1,0 +1,53 @@
+#include "base/list.h"
+#include "cache/store_index.h"
+
+size_t store_count(const struct store *store) {
+    return store->objects.count;
+}
+
+uint64_t store_bytes(const struct store *store) {
+    return store->bytes + store->objects.count * (sizeof(struct entry) + sizeof(struct object));
+}
+
+uint64_t store_noops(const struct store *store) {
+    return store->noops;
+}
+
+static const struct object *now_of(const struct entry *entry) {
+    return __atomic_load_n(&entry->now, __ATOMIC_SEQ_CST);
+}
+
+const struct object *store_get(const struct store *store, struct str ns, struct str name) {
+    struct keyed *keyed = table_find(&store->objects, store->options.dag, ns, name);
+    return keyed ? now_of(CONTAINER_OF(keyed, struct entry, keyed)) : NULL;
+}
+
+static void each_of_group(const struct table *table, const struct dag *dag, struct str key,
+                          bool (*each)(void *context, const struct object *object), void *context) {
+    struct keyed *keyed = table_find(table, dag, key, str_of(""));
+    if (keyed == NULL)
+        return;
+    struct group *group = CONTAINER_OF(keyed, struct group, keyed);
+    for (struct link *link = link_next(&group->first); link; link = link_next(&link->next))
+        if (!each(context, now_of(link->item)))
+            return;
+}
+
+void store_each(const struct store *store, struct str ns,
+                bool (*each)(void *context, const struct object *object), void *context) {
+    if (ns.data) {
+        each_of_group(&store->by_ns, store->options.dag, ns, each, context);
+        return;
+    }
+    const struct table_slots *slots = table_slots(&store->objects);
+    for (size_t i = 0; slots && i <= slots->mask; i++) {
+        struct keyed *keyed = table_slot(slots, i);
+        if (keyed && !each(context, now_of(CONTAINER_OF(keyed, struct entry, keyed))))
+            return;
+    }
+}
+
+void store_each_owned(const struct store *store, struct str uid,
+                      bool (*each)(void *context, const struct object *object), void *context) {
+    each_of_group(&store->by_owner, store->options.dag, uid, each, context);
+}
