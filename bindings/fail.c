@@ -69,13 +69,24 @@ void mlua_blame(lua_State *co, int level, char *ret, size_t size) {
     }
 }
 
-/* Does the message start with "something:line:", as error() and the parser write it? */
-static bool has_position(const char *text) {
+/* The length of "file:line: " in front of the message, as error() and the parser write it. */
+static size_t position_length(const char *text) {
     const char *colon = strchr(text, ':');
     if (!colon || colon == text)
-        return false;
+        return 0;
     const char *end = colon + 1 + strspn(colon + 1, "0123456789");
-    return end > colon + 1 && *end == ':';
+    return end > colon + 1 && end[0] == ':' && end[1] == ' ' ? (size_t)(end + 2 - text) : 0;
+}
+
+/* Puts `at` in front, unless a controller's line is there already; a line of the library goes. */
+static void place(struct error *err, const char *at) {
+    size_t position = position_length(err->message);
+    if (position && strncmp(err->message, "moonlet/", 8) != 0)
+        return;
+    if (!at[0])
+        return;
+    memmove(err->message, err->message + position, strlen(err->message + position) + 1);
+    error_prefix(err, "%s", at);
 }
 
 static int tostring_body(lua_State *L) { /* value -> text */
@@ -144,38 +155,32 @@ static void read_table(struct isolate *isolate, lua_State *co, struct failure *r
     lua_pop(co, 1);
 }
 
-void mlua_read_failure(struct isolate *isolate, lua_State *co, struct failure *ret) {
+void mlua_read_failure(struct isolate *isolate, lua_State *co, const char *fallback,
+                       struct failure *ret) {
     char at[160];
     *ret = (struct failure){0};
+    mlua_blame(co, 0, at, sizeof at);
+    if (!at[0])
+        snprintf(at, sizeof at, "%s", fallback);
     if (isolate_stopped(isolate, &ret->error)) {
-        if (!isolate->stopped_at[0]) {
-            mlua_blame(co, 0, at, sizeof at);
-            if (at[0])
-                error_prefix(&ret->error, "%s", at);
-        }
+        if (!isolate->stopped_at[0] && at[0])
+            error_prefix(&ret->error, "%s", at);
         return;
     }
-    mlua_blame(co, 0, at, sizeof at);
     switch (lua_type(co, -1)) {
     case LUA_TSTRING:
     case LUA_TNUMBER:
         error_set(&ret->error, ERROR_INTERNAL, "%s", lua_tostring(co, -1));
-        if (has_position(ret->error.message))
-            return;
         break;
     case LUA_TTABLE:
-        if (!lua_checkstack(co, 4)) {
+        if (!lua_checkstack(co, 4))
             error_set(&ret->error, ERROR_NOMEM, "no memory");
-            return;
-        }
-        read_table(isolate, co, ret);
-        if (has_position(ret->error.message))
-            return;
+        else
+            read_table(isolate, co, ret);
         break;
     default:
         error_set(&ret->error, ERROR_INTERNAL, "(error object is a %s value)",
                   luaL_typename(co, -1));
     }
-    if (at[0])
-        error_prefix(&ret->error, "%s", at);
+    place(&ret->error, at);
 }

@@ -24,8 +24,10 @@ struct failure {
     struct error error;
     bool permanent, retry_after;
 };
-/* Reads the error value on top of the stack of a coroutine that ended with it. Never raises, calls
- * nothing but a __tostring under the isolate's guard. */
-void mlua_read_failure(struct isolate *isolate, lua_State *co, struct failure *ret);
+/* Reads the error value on top of the stack of a coroutine that ended with it, and puts the
+ * controller's line in front; `fallback` ("" = none) when a tail call has lost it. Never raises,
+ * calls nothing but a __tostring under the isolate's guard. */
+void mlua_read_failure(struct isolate *isolate, lua_State *co, const char *fallback,
+                       struct failure *ret);
 
 #endif

@@ -8,26 +8,27 @@
 #include "base/mem.h"
 #include "bindings/watchdog.h"
 
+enum { MAX_DEPTH = 150 };
+
+/* The innermost line of a controller's file; reads the frames and allocates nothing. */
+static void locate(struct isolate *isolate, lua_State *L) {
+    lua_Debug at;
+    for (int level = 0; level < 200 && lua_getstack(L, level, &at); level++) {
+        if (!lua_getinfo(L, "Sl", &at) || at.source[0] != '@' || at.currentline <= 0)
+            continue;
+        snprintf(isolate->stopped_at, sizeof isolate->stopped_at, "%s:%d", at.short_src,
+                 at.currentline);
+        return;
+    }
+}
+
 static void hook(lua_State *L, lua_Debug *ar) {
     struct isolate *isolate = isolate_of(L);
+    (void)ar;
     if (!isolate->stopping)
         return;
-    if (!isolate->stopped_at[0] && lua_getinfo(L, "Sl", ar)) {
-        if (ar->source[0] == '@' && ar->currentline > 0) {
-            snprintf(isolate->stopped_at, sizeof isolate->stopped_at, "%s:%d", ar->short_src,
-                     ar->currentline);
-        } else { /* in the library: blame who called it */
-            lua_Debug at;
-            for (int level = 1; level < 64 && lua_getstack(L, level, &at); level++) {
-                lua_getinfo(L, "Sl", &at);
-                if (at.source[0] != '@' || at.currentline <= 0)
-                    continue;
-                snprintf(isolate->stopped_at, sizeof isolate->stopped_at, "%s:%d", at.short_src,
-                         at.currentline);
-                break;
-            }
-        }
-    }
+    if (!isolate->stopped_at[0])
+        locate(isolate, L);
     lua_pushlightuserdata(L, isolate); /* allocates nothing; isolate_stopped() has the sentence */
     lua_error(L);
 }
@@ -54,6 +55,8 @@ static void *allocate(void *context, void *block, size_t old, size_t size) {
         old = 0;
     if (size > old && isolate->entered &&
         isolate->used + (size - old) + isolate->pins * ISOLATE_PIN_BYTES > isolate->cap) {
+        if (!isolate->stopped_at[0])
+            locate(isolate, isolate->running);
         isolate_stop(isolate, ISOLATE_MEMORY);
         isolate->dead = true;
         return NULL;
@@ -121,6 +124,8 @@ void isolate_push_ref(lua_State *L, enum isolate_ref ref) {
 int isolate_resume(struct isolate *isolate, lua_State *co, int nargs) {
     isolate->stopping = ISOLATE_RUNS;
     isolate->stopped_at[0] = '\0';
+    isolate->running = co;
+    isolate->depth = 0;
     isolate->entered = 1;
     watchdog_arm(isolate->watchdog, isolate);
     int status = lua_resume(co, nargs);
@@ -164,6 +169,19 @@ void isolate_check(lua_State *L) {
         luaL_error(L, "%s",
                    isolate->stopping == ISOLATE_CPU ? "the CPU limit is used up"
                                                     : "the memory limit is used up");
+}
+
+struct isolate *isolate_descend(lua_State *L) {
+    struct isolate *isolate = isolate_of(L);
+    if (isolate->depth >= MAX_DEPTH)
+        luaL_error(L, "stack overflow (too many nested callbacks)");
+    isolate->depth++;
+    return isolate;
+}
+
+void isolate_ascend(struct isolate **isolate) {
+    if (*isolate)
+        (*isolate)->depth--;
 }
 
 size_t isolate_memory(const struct isolate *isolate) {

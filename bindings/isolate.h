@@ -39,6 +39,8 @@ enum isolate_ref {
 
 struct isolate {
     lua_State *L;
+    unsigned depth;     /* C functions that call Lua, inside each other */
+    lua_State *running; /* the coroutine last resumed */
     int refs[REF_COUNT];
     void *owner;                    /* the script; isolate_of() finds the isolate from a state */
     size_t used, cap;               /* bytes */
@@ -49,7 +51,7 @@ struct isolate {
     volatile sig_atomic_t stopping; /* enum isolate_stop */
     volatile sig_atomic_t entered;  /* Lua of this isolate runs under the guard */
     volatile sig_atomic_t hooking;  /* a hook change is in progress */
-    char stopped_at[128];           /* "file:line" of the instruction that met the hook first */
+    char stopped_at[128];           /* "file:line" of the instruction that was stopped */
 };
 
 /* What one pinned object counts against the cap. */
@@ -78,6 +80,11 @@ int isolate_build(struct isolate *isolate, lua_CFunction build, void *context, s
 bool isolate_stopped(const struct isolate *isolate, struct error *err);
 /* For loops in C that run no Lua: raises when the guard wants the code to end. */
 void isolate_check(lua_State *L);
+
+/* Around calls from C into Lua: raises when they are nested too deep for the C stack, which LuaJIT
+ * does not watch. CLEANUP(isolate_ascend) struct isolate *guard = isolate_descend(L); */
+struct isolate *isolate_descend(lua_State *L);
+void isolate_ascend(struct isolate **isolate);
 
 size_t isolate_memory(const struct isolate *isolate); /* pins included */
 /* Between calls: collects garbage when pins or bytes near the cap; may find the isolate dead. */

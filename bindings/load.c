@@ -93,7 +93,7 @@ static int failed(struct loading *loading, struct error *err) {
         return err->code;
     }
     struct failure failure;
-    mlua_read_failure(loading->script->isolate, loading->co, &failure);
+    mlua_read_failure(loading->script->isolate, loading->co, "", &failure);
     *err = failure.error;
     if (err->code != ERROR_NOMEM && err->code != ERROR_TIMEOUT)
         err->code = ERROR_INVALID;

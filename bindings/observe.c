@@ -58,7 +58,7 @@ static void read_result(struct observation *observation, struct script_result *r
     ret->matches = lua_toboolean(co, 1);
     bool failed = lua_gettop(co) >= 3 && !lua_isnil(co, 3);
     if (failed) { /* an error in one of them; the rest was done */
-        run_read_failure(observation->script->isolate, co, ret);
+        run_read_failure(observation->script->isolate, co, "", ret);
         ret->state = SCRIPT_DONE;
     }
     if (observation->change->map && lua_istable(co, 2)) {
@@ -89,7 +89,7 @@ void observe_change(struct script *script, const struct script_change *change,
         ret->state = SCRIPT_FAILED;
         error_set(&ret->error, ERROR_INTERNAL, "cannot wait here");
     } else {
-        run_read_failure(isolate, observation.co, ret);
+        run_read_failure(isolate, observation.co, "", ret);
     }
     luaL_unref(isolate->L, LUA_REGISTRYINDEX, observation.ref);
     isolate_tidy(isolate);

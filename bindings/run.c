@@ -117,9 +117,10 @@ static int build_trace(lua_State *L) {
     return 0;
 }
 
-void run_read_failure(struct isolate *isolate, lua_State *co, struct script_result *ret) {
+void run_read_failure(struct isolate *isolate, lua_State *co, const char *fallback,
+                      struct script_result *ret) {
     struct failure failure;
-    mlua_read_failure(isolate, co, &failure);
+    mlua_read_failure(isolate, co, fallback, &failure);
     ret->state = SCRIPT_FAILED;
     ret->error = failure.error;
     ret->permanent = failure.permanent;
@@ -157,7 +158,7 @@ static bool go_on(struct script_run *run, int nargs, struct script_result *ret) 
         ret->state = SCRIPT_FAILED;
         error_set(&ret->error, ERROR_INTERNAL, "the handler yielded without waiting for anything");
     } else {
-        run_read_failure(isolate, run->co, ret);
+        run_read_failure(isolate, run->co, run->handler_at, ret);
         if (run->cancel_seen && run->cancel_code)
             ret->error.code = run->cancel_code;
     }

@@ -14,7 +14,9 @@ void run_cancel(struct script_run *run, int code);
 void observe_change(struct script *script, const struct script_change *change,
                     struct script_result *ret);
 
-/* FAILED with the error on top of the coroutine's stack, and its traceback. */
-void run_read_failure(struct isolate *isolate, lua_State *co, struct script_result *ret);
+/* FAILED with the error on top of the coroutine's stack, and its traceback; `fallback` as for
+ * mlua_read_failure(). */
+void run_read_failure(struct isolate *isolate, lua_State *co, const char *fallback,
+                      struct script_result *ret);
 
 #endif

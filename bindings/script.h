@@ -54,6 +54,7 @@ struct script_run {
     int cancel_code;  /* 0, ERROR_CANCELLED, ERROR_TIMEOUT */
     bool cancel_seen; /* a ctx call has raised it */
     char *ns, *name, *reconcile_id;
+    char handler_at[128];           /* "file:line" where the handler is defined */
     const char *metadata_only_kind; /* of the object in hand; the script's */
 };
 

@@ -415,6 +415,7 @@ function M.start(call)
   local f = s.functions[call.handler]
   if not f then error("there is no handler '" .. call.handler .. "'", 0) end
   calls[call.run] = s
+  core.handler(f)
   local result = invoke(f, call, ctx)
   calls[call.run] = nil
   if s.requeue then return s.requeue end
