@@ -4,7 +4,8 @@
 #include "http/http.h"
 
 /* The real transport: one libcurl multi handle in `loop`. Create one for watches and one for
- * calls, so that a flood of one does not queue behind the other (R21). NULL: ERROR_NOMEM. */
+ * calls, so that a flood of one does not queue behind the other (R21). Its destroy must not come
+ * from one of its callbacks. NULL: NOMEM. */
 struct http_transport *http_curl_create(struct loop *loop, struct error *err);
 
 #endif
