@@ -67,6 +67,7 @@ void store_destroy(struct store *store) {
     table_finish(&store->by_ns);
     table_finish(&store->by_owner);
     tombstones_clear(store);
+    node_unref(store->options.dag, store->last_version);
     map_finish(&store->dead);
     map_finish(&store->newest_by_ns);
     mem_free(store->api_version);
@@ -109,6 +110,18 @@ static struct object *parse(struct store *store, struct str json, uint64_t *ret_
     }
     *ret_bytes = dag_stats(dag).bytes - before;
     return object;
+}
+
+static void remember_version(struct store *store, const struct object *object) {
+    struct dag *dag = store->options.dag;
+    node_t version = node_path(dag, object->root, "metadata.resourceVersion");
+    node_ref(dag, version);
+    node_unref(dag, store->last_version);
+    store->last_version = version;
+}
+
+struct str store_last_version(const struct store *store) {
+    return node_text(store->options.dag, store->last_version);
 }
 
 static struct entry *find(const struct store *store, struct str ns, struct str name) {
@@ -259,6 +272,8 @@ int store_put(struct store *store, struct str json, enum store_source source,
     int rc = put(store, object, bytes, source, err);
     if (rc < 0)
         object_drop(object);
+    else if (source != STORE_WRITE)
+        remember_version(store, object);
     if (rc == 0 && ret_object) {
         struct entry *entry = find(store, object_namespace(object), object_name(object));
         *ret_object = entry ? object_pin(entry->now) : NULL;
@@ -278,6 +293,7 @@ int store_delete_event(struct store *store, struct str json, struct error *err) 
     store_saw_version(store, object_namespace(last), last->version);
     if (entry && str_equal(object_uid(entry->now), object_uid(last)))
         delete_entry(store, entry, last, STORE_EVENT);
+    remember_version(store, last);
     object_drop(last);
     epochs_reclaim(store->options.epochs);
     return rc < 0 ? no_memory(err) : 0;

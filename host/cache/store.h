@@ -58,6 +58,9 @@ uint64_t store_replace_begin(struct store *store);
 void store_replace_end(struct store *store, uint64_t begun, struct str ns, uint64_t version);
 /* The watch has come to `version` (a bookmark): own writes up to it are in the store. */
 void store_saw_version(struct store *store, struct str ns, uint64_t version);
+/* metadata.resourceVersion of what was last put or deleted without an error, "" at first. Valid
+ * until the next change. Core. */
+struct str store_last_version(const struct store *store);
 /* The server's versions went back (a restored backup): the next state of each object is taken
  * whatever its version, tombstones are forgotten. Call before store_replace_begin(). */
 void store_distrust_versions(struct store *store, struct str ns);

@@ -47,6 +47,7 @@ struct store {
     uint64_t replaces;       /* begun */
     uint64_t newest;         /* version seen by the stream (when there is one for all) */
     struct map newest_by_ns; /* the same for split streams; the pointer is the number */
+    node_t last_version;     /* of the last event */
     uint64_t bytes, noops;
 };
 

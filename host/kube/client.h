@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "base/str.h"
-#include "http/http.h"
 #include "kube/config.h"
 #include "loop/loop.h"
 
@@ -19,6 +18,7 @@
  * Threads: the loop's thread. Yields: never; answers come by callback.
  */
 struct kube_client;
+struct http_transport; /* http/http.h */
 
 struct kube_client_options {
     struct loop *loop;
