@@ -188,9 +188,9 @@ out:
             code = curl_easy_setopt(call->easy, (option), (value));                                \
     } while (0)
 
-/* Not copied: lent until the exchange ends, and a bundle times 500 watches is a lot. */
+/* Copied: a cancelled exchange may still be under way in curl when its owner lets go. */
 static struct curl_blob blob_of(const char *pem) {
-    return (struct curl_blob){(void *)pem, strlen(pem), CURL_BLOB_NOCOPY};
+    return (struct curl_blob){(void *)pem, strlen(pem), CURL_BLOB_COPY};
 }
 
 static CURLcode set_tls(struct http_call *call, const struct http_request *request) {
