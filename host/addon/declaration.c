@@ -335,6 +335,15 @@ static void finish_definition(struct definition *d) {
     mem_free(d->zone);
 }
 
+static char **read_versions(struct reader *reader, const json_t *versions) {
+    char **names = zeroed(reader, json_array_size(versions) + 1, sizeof *names);
+    for (size_t i = 0; names && i < json_array_size(versions); i++) {
+        const char *name = json_string_value(json_object_get(json_array_get(versions, i), "name"));
+        names[i] = copy(reader, name ? name : "");
+    }
+    return names;
+}
+
 static void read_crd(struct reader *reader, json_t *from, struct declared_crd *crd) {
     json_t *spec = json_object_get(from, "spec"), *names = json_object_get(spec, "names");
     const char *scope = json_string_value(json_object_get(spec, "scope"));
@@ -344,6 +353,7 @@ static void read_crd(struct reader *reader, json_t *from, struct declared_crd *c
     crd->group = read_text(reader, spec, "group");
     crd->kind = read_text(reader, names, "kind");
     crd->plural = read_text(reader, names, "plural");
+    crd->versions = read_versions(reader, json_object_get(spec, "versions"));
     crd->json = copy(reader, text);
     crd->namespaced = scope && strcmp(scope, "Namespaced") == 0;
     free(text);
@@ -361,6 +371,7 @@ void declaration_destroy(struct declaration *declaration) {
         mem_free(declaration->crds[i].group);
         mem_free(declaration->crds[i].kind);
         mem_free(declaration->crds[i].plural);
+        free_texts(declaration->crds[i].versions);
         mem_free(declaration->crds[i].json);
     }
     mem_free(declaration->definitions);

@@ -103,7 +103,8 @@ struct definition {
 struct declared_crd {
     char *name; /* "appservices.app.example.com" */
     char *group, *kind, *plural;
-    char *json; /* the whole object */
+    char **versions; /* "v1", ...; NULL-terminated */
+    char *json;      /* the whole object */
     bool namespaced;
 };
 

@@ -1,6 +1,7 @@
 #ifndef MOONLET_CACHE_INFORMER_H
 #define MOONLET_CACHE_INFORMER_H
 
+#include "base/list.h"
 #include "base/log.h"
 #include "cache/store.h"
 #include "kube/watch.h"

@@ -87,7 +87,8 @@ struct script_request {
     struct strbuf text;
     char *headers_out; /* JSON object, names in lower case */
     int status;
-    bool found; /* SCRIPT_DELETE: was there something to delete */
+    bool found;   /* SCRIPT_DELETE: was there something to delete */
+    bool skipped; /* not sent, because it would have changed nothing */
 };
 struct script_request *script_request_create(enum script_op op); /* NULL: no memory */
 void script_request_destroy(struct script_request *request);     /* NULL is fine */

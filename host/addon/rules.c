@@ -1,0 +1,252 @@
+#include "addon/rules.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+const char *const rule_verb_names[7] = {"get",    "list",  "watch", "create",
+                                        "update", "patch", "delete"};
+
+/* Built-in kinds whose plural is not the English rule's, and all that are cluster-scoped. */
+static const struct {
+    const char *group, *kind, *plural;
+    bool namespaced;
+} built_in[] = {
+    {"", "Endpoints", "endpoints", true},
+    {"", "Namespace", "namespaces", false},
+    {"", "Node", "nodes", false},
+    {"", "PersistentVolume", "persistentvolumes", false},
+    {"", "ComponentStatus", "componentstatuses", false},
+    {"admissionregistration.k8s.io", "MutatingWebhookConfiguration",
+     "mutatingwebhookconfigurations", false},
+    {"admissionregistration.k8s.io", "ValidatingWebhookConfiguration",
+     "validatingwebhookconfigurations", false},
+    {"apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", false},
+    {"certificates.k8s.io", "CertificateSigningRequest", "certificatesigningrequests", false},
+    {"networking.k8s.io", "IngressClass", "ingressclasses", false},
+    {"node.k8s.io", "RuntimeClass", "runtimeclasses", false},
+    {"rbac.authorization.k8s.io", "ClusterRole", "clusterroles", false},
+    {"rbac.authorization.k8s.io", "ClusterRoleBinding", "clusterrolebindings", false},
+    {"scheduling.k8s.io", "PriorityClass", "priorityclasses", false},
+    {"storage.k8s.io", "StorageClass", "storageclasses", false},
+    {"storage.k8s.io", "CSIDriver", "csidrivers", false},
+    {"storage.k8s.io", "CSINode", "csinodes", false},
+    {"storage.k8s.io", "VolumeAttachment", "volumeattachments", false},
+};
+
+static const char *const built_in_groups[] = {
+    "",
+    "apps",
+    "batch",
+    "autoscaling",
+    "policy",
+    "networking.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+};
+
+static char *english_plural(const char *kind) {
+    char lower[128];
+    size_t len = strlen(kind);
+    if (len >= sizeof lower)
+        return NULL;
+    for (size_t i = 0; i <= len; i++)
+        lower[i] = (char)tolower((unsigned char)kind[i]);
+    struct str text = str_n(lower, len);
+    if (str_ends_with(text, "y") && len > 1 && strchr("aeiou", lower[len - 2]) == NULL)
+        return mem_printf("%.*sies", (int)len - 1, lower);
+    if (str_ends_with(text, "s") || str_ends_with(text, "x") || str_ends_with(text, "ch") ||
+        str_ends_with(text, "sh"))
+        return mem_printf("%ses", lower);
+    return mem_printf("%ss", lower);
+}
+
+static struct str group_of(const char *api_version) {
+    const char *slash = strchr(api_version, '/');
+    return str_n(api_version, slash ? (size_t)(slash - api_version) : 0);
+}
+
+char *kind_plural(const struct declaration *declaration, const char *api_version, const char *kind,
+                  bool *ret_namespaced, bool *ret_known) {
+    struct str group = group_of(api_version);
+    for (size_t i = 0; declaration && i < declaration->crd_count; i++)
+        if (str_is(group, declaration->crds[i].group) &&
+            strcmp(kind, declaration->crds[i].kind) == 0) {
+            *ret_namespaced = declaration->crds[i].namespaced;
+            *ret_known = true;
+            return mem_strdup(declaration->crds[i].plural);
+        }
+    *ret_namespaced = true;
+    *ret_known = false;
+    for (size_t i = 0; i < sizeof built_in / sizeof *built_in; i++)
+        if (str_is(group, built_in[i].group) && strcmp(kind, built_in[i].kind) == 0) {
+            *ret_namespaced = built_in[i].namespaced;
+            *ret_known = true;
+            return mem_strdup(built_in[i].plural);
+        }
+    for (size_t i = 0; i < sizeof built_in_groups / sizeof *built_in_groups; i++)
+        *ret_known |= str_is(group, built_in_groups[i]);
+    return english_plural(kind);
+}
+
+static bool same_text(const char *a, const char *b) {
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static int add_rule(struct rules *rules, struct str group, const char *resource, const char *name,
+                    const char *ns, bool namespaced, unsigned verbs, struct error *err) {
+    for (size_t i = 0; i < rules->count; i++) {
+        struct rule *rule = &rules->items[i];
+        if (str_is(group, rule->group) && strcmp(rule->resource, resource) == 0 &&
+            same_text(rule->name, name) && same_text(rule->ns, ns)) {
+            rule->verbs |= verbs;
+            return 0;
+        }
+    }
+    struct rule rule = {.group = mem_strndup(group.data, group.len),
+                        .resource = mem_strdup(resource),
+                        .name = mem_strdup(name),
+                        .ns = mem_strdup(ns),
+                        .verbs = verbs,
+                        .namespaced = namespaced};
+    if (rule.group && rule.resource && (rule.name || !name) && (rule.ns || !ns) &&
+        mem_grow(&rules->items, &rules->cap, rules->count + 1, sizeof rule) == 0) {
+        rules->items[rules->count++] = rule;
+        return 0;
+    }
+    mem_free(rule.group);
+    mem_free(rule.resource);
+    mem_free(rule.name);
+    mem_free(rule.ns);
+    return error_set(err, ERROR_NOMEM, "no memory for the permissions");
+}
+
+struct target {
+    struct rules *rules;
+    const struct declaration *declaration;
+    struct error *err;
+    bool failed;
+};
+
+/* One rule for a kind, everywhere or in each of the namespaces. */
+static void want(struct target *target, const char *api_version, const char *kind,
+                 const char *subresource, char *const *namespaces, unsigned verbs) {
+    bool namespaced, known;
+    CLEANUP(mem_freep)
+    char *plural = kind_plural(target->declaration, api_version, kind, &namespaced, &known);
+    CLEANUP(mem_freep)
+    char *resource =
+        plural && subresource ? mem_printf("%s/%s", plural, subresource) : mem_strdup(plural);
+    if (resource == NULL) {
+        target->failed = true;
+        error_set(target->err, ERROR_NOMEM, "no memory for the permissions");
+        return;
+    }
+    struct str group = group_of(api_version);
+    if (!namespaced || namespaces == NULL) {
+        target->failed |= add_rule(target->rules, group, resource, NULL, NULL, namespaced, verbs,
+                                   target->err) < 0;
+        return;
+    }
+    for (; *namespaces; namespaces++)
+        target->failed |= add_rule(target->rules, group, resource, NULL, *namespaces, namespaced,
+                                   verbs, target->err) < 0;
+}
+
+enum { READ = RULE_GET | RULE_LIST | RULE_WATCH };
+
+static void want_match(struct target *target, const struct kind_match *match,
+                       const char *subresource, unsigned verbs) {
+    want(target, match->api_version, match->kind_name, subresource, match->namespaces, verbs);
+    if (match->namespace_labels && subresource == NULL)
+        want(target, "v1", "Namespace", NULL, NULL, READ);
+}
+
+static void want_write(struct target *target, const struct kind_write *write) {
+    static const struct {
+        const char *verb, *subresource;
+        unsigned bits;
+    } table[] = {{"get", NULL, RULE_GET},
+                 {"create", NULL, RULE_CREATE},
+                 {"update", NULL, RULE_GET | RULE_PATCH},
+                 {"patch", NULL, RULE_GET | RULE_PATCH},
+                 {"delete", NULL, RULE_DELETE},
+                 {"scale", "scale", RULE_PATCH},
+                 {"evict", "eviction", RULE_CREATE},
+                 {"token", "token", RULE_CREATE}};
+    if (write->verbs == NULL) {
+        want(target, write->api_version, write->kind_name, NULL, NULL,
+             RULE_GET | RULE_CREATE | RULE_PATCH | RULE_DELETE);
+        return;
+    }
+    for (char **verb = write->verbs; *verb; verb++)
+        for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+            if (strcmp(*verb, table[i].verb) == 0)
+                want(target, write->api_version, write->kind_name, table[i].subresource, NULL,
+                     table[i].bits);
+}
+
+static void want_secret(struct target *target, const char *secret) {
+    const char *slash = strchr(secret, '/');
+    CLEANUP(mem_freep)
+    char *ns = slash ? mem_strndup(secret, (size_t)(slash - secret)) : NULL;
+    target->failed |= add_rule(target->rules, str_of(""), "secrets", slash ? slash + 1 : secret, ns,
+                               /* namespaced= */ true, RULE_GET, target->err) < 0;
+}
+
+int rules_for_definition(struct rules *rules, const struct declaration *declaration,
+                         const struct definition *d, struct error *err) {
+    struct target target = {rules, declaration, err, false};
+    if (d->has_resource) {
+        unsigned verbs = READ | RULE_PATCH;
+        want_match(&target, &d->resource, NULL, verbs);
+        want_match(&target, &d->resource, "status", RULE_PATCH);
+        if (d->handlers & HANDLER_FINALIZE)
+            want_match(&target, &d->resource, "finalizers", RULE_UPDATE);
+        else if (d->owns_count > 0) /* blockOwnerDeletion */
+            want_match(&target, &d->resource, "finalizers", RULE_UPDATE);
+    }
+    for (size_t i = 0; i < d->owns_count; i++)
+        want_match(&target, &d->owns[i], NULL, READ | RULE_CREATE | RULE_PATCH | RULE_DELETE);
+    for (size_t i = 0; i < d->watches_count; i++)
+        want_match(&target, &d->watches[i], NULL, READ);
+    for (size_t i = 0; i < d->reads_count; i++)
+        want_match(&target, &d->reads[i], NULL, READ);
+    for (size_t i = 0; i < d->writes_count; i++)
+        want_write(&target, &d->writes[i]);
+    for (char **secret = d->secrets; *secret; secret++)
+        want_secret(&target, *secret);
+    return target.failed ? ERROR_NOMEM : 0;
+}
+
+int rules_for_host(struct rules *rules, const struct declaration *const *declarations, size_t count,
+                   const char *ns, bool apply_crds, struct error *err) {
+    static const char crds[] = "customresourcedefinitions";
+    struct str extensions = str_of("apiextensions.k8s.io");
+    int rc = add_rule(rules, str_of(""), "events", NULL, NULL, true, RULE_CREATE | RULE_PATCH, err);
+    if (rc == 0)
+        rc = add_rule(rules, str_of("coordination.k8s.io"), "leases", NULL, ns, true,
+                      RULE_GET | RULE_CREATE | RULE_UPDATE, err);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        for (size_t k = 0; rc == 0 && k < declarations[i]->crd_count; k++)
+            rc = add_rule(rules, extensions, crds, declarations[i]->crds[k].name, NULL, false,
+                          RULE_GET | (apply_crds ? RULE_PATCH : 0), err);
+    if (rc == 0 && apply_crds && rules->count > 2) /* create cannot be limited by name */
+        rc = add_rule(rules, extensions, crds, NULL, NULL, false, RULE_CREATE, err);
+    return rc;
+}
+
+void rules_finish(struct rules *rules) {
+    for (size_t i = 0; i < rules->count; i++) {
+        mem_free(rules->items[i].group);
+        mem_free(rules->items[i].resource);
+        mem_free(rules->items[i].name);
+        mem_free(rules->items[i].ns);
+    }
+    mem_free(rules->items);
+    *rules = (struct rules){0};
+}

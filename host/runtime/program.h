@@ -1,0 +1,86 @@
+#ifndef MOONLET_RUNTIME_PROGRAM_H
+#define MOONLET_RUNTIME_PROGRAM_H
+
+#include "runtime/feed.h"
+#include "runtime/source.h"
+
+/*
+ * Program: one version of one controller file, from loading to its last call.
+ *
+ * Is:      the steps load -> CRDs -> permissions -> informers synced (R10, R11), and the inbox of
+ *          changes for the Lua in its event path (R9).
+ * Is not:  the choice which version is live (runtime/reload.h).
+ * Threads: core. Yields: never; `changed` is called at each new state.
+ */
+enum program_state {
+    PROGRAM_LOADING,
+    PROGRAM_INSTALLING, /* CRDs */
+    PROGRAM_CHECKING,   /* permissions */
+    PROGRAM_SYNCING,    /* informers; see program->error when one waits */
+    PROGRAM_READY,      /* may go live */
+    PROGRAM_LIVE,
+    PROGRAM_RETIRED, /* replaced or removed; finishes what it has */
+    PROGRAM_FAILED
+};
+const char *program_state_name(enum program_state state);
+
+struct controller;
+struct edition { /* one definition of a program */
+    struct program *program;
+    const struct definition *definition;
+    unsigned index;
+    struct feed *feeds; /* the primary first, if there is one */
+    size_t feed_count;
+    struct controller *controller; /* once live; NULL for schedules and startups */
+    struct errand *errand;         /* once live; of schedules and startups */
+};
+
+struct program {
+    struct list link; /* of the reloader's */
+    struct host *host;
+    struct script_source *source; /* a reference */
+    char *config;                 /* JSON, for a rebuild */
+    struct worker_script *script;
+    struct declaration *declaration;
+    struct edition *editions;
+    size_t count;
+    enum program_state state;
+    struct error error; /* why it failed or waits; code 0 = none */
+    bool environment;   /* FAILED for a reason outside the file: worth trying again */
+    bool loading;       /* the worker has not answered yet */
+    bool abandoned;     /* destroy as soon as nothing refers to it */
+    unsigned refs;      /* invocations and batches under way */
+    struct install *install;
+    struct access_check *access;
+    struct map inbox; /* "feed-pointer key" -> struct inbox_change * */
+    struct loop_timer flush;
+    uint64_t created_ns, waiting_since_ns;
+    void (*changed)(struct program *program);
+    /* The isolate died under a call or batch: load it anew. */
+    void (*died)(struct program *program);
+    void *context;
+};
+
+/* Starts loading; `changed` follows. NULL: NOMEM. Takes a reference on the source. */
+struct program *program_start(struct host *host, struct script_source *source, const char *config,
+                              void (*changed)(struct program *program),
+                              void (*died)(struct program *program), void *context,
+                              struct error *err);
+/* READY -> LIVE: binds the views, tells the script's handlers what to read. */
+int program_go_live(struct program *program, struct error *err);
+/* Feeds stop; informers stay until it is destroyed, so that the next version shares them. */
+void program_retire(struct program *program);
+/* Frees it now, or when the last call has ended. NULL is fine. */
+void program_destroy(struct program *program);
+void program_ref(struct program *program);
+void program_unref(struct program *program);
+
+/* Puts a change into the inbox, coalesced by key (R9). */
+void program_observe(struct feed *feed, const struct store_delta *delta, bool filter, bool map);
+/* Sends the inbox to the worker now, so that a call that follows sees current indexes. */
+void program_flush(struct program *program);
+
+/* The first reason why it is not synced, in words; false when all are synced. */
+bool program_waits_for(const struct program *program, struct strbuf *text);
+
+#endif
