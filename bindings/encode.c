@@ -116,6 +116,7 @@ static int encode_table(struct encoder *encoder, int index, const struct step *o
         node_write(dag, node, &encoder->writer);
         return 0;
     }
+    view_fill(L, index); /* a metadata-only root has no node to write */
     struct step step = {.outer = outer, .table = lua_topointer(L, index)};
     for (const struct step *up = outer; up; up = up->outer)
         if (up->table == step.table)

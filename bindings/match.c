@@ -11,7 +11,7 @@ void match_init(struct match *match, const char *text, size_t len, const char *p
     memset(match, 0, sizeof *match);
     match->text = text;
     match->text_end = text + len;
-    match->pattern_end = pattern + pattern_len;
+    match->pattern_end = pattern + strnlen(pattern, pattern_len); /* as 5.1: a zero byte ends it */
     match->steps = MATCH_STEPS;
 }
 
@@ -276,8 +276,6 @@ static const char *run_at(struct match *m, const char *s, const char *p) {
             return s;
         bool again = false;
         switch (*p) {
-        case '\0': /* as in 5.1, a zero byte ends the pattern */
-            return s;
         case '(':
             return p + 1 < m->pattern_end && p[1] == ')' ? open_capture(m, s, p + 2, MATCH_POSITION)
                                                          : open_capture(m, s, p + 1, MATCH_OPEN);
