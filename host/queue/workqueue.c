@@ -49,9 +49,11 @@ static void on_notify(struct loop_timer *timer) {
     queue->options.on_ready(queue->options.context);
 }
 
+/* A failure loses the call, not the key: the next add or get that finds one ready tries again. */
 static void notify(struct workqueue *queue, uint64_t after_ns) {
-    if (queue->options.on_ready && !loop_timer_active(&queue->notify))
-        loop_timer_start(&queue->notify, after_ns);
+    if (queue->options.on_ready == NULL || loop_timer_active(&queue->notify))
+        return;
+    loop_timer_start(&queue->notify, after_ns);
 }
 
 void workqueue_configure(struct workqueue *queue, const struct workqueue_options *options) {
@@ -65,6 +67,7 @@ void workqueue_configure(struct workqueue *queue, const struct workqueue_options
     if (options->rate > 0 && (options->rate != rate || options->burst != burst))
         bucket_init(&queue->bucket, options->rate, options->burst >= 1 ? options->burst : 1,
                     loop_now(options->loop), NULL);
+    loop_timer_stop(&queue->notify); /* it may wait for a bucket that is gone */
     notify(queue, 0);
 }
 
@@ -190,21 +193,36 @@ static void stop_delay(struct item *item) {
     item->queue->stats.delayed--;
 }
 
+/* All or nothing: without memory for the line of the new priority, the key stays where it is. */
+static int promote(struct item *item, enum workqueue_priority priority, const char *reason) {
+    enum workqueue_priority old = item->priority;
+    bool ready = item->is_ready;
+    item->priority = priority;
+    struct line *line = line_of(item->queue, item);
+    item->priority = old;
+    if (line == NULL)
+        return ERROR_NOMEM;
+    if (ready)
+        take_out(item);
+    item->priority = priority;
+    item->reason = reason;
+    return ready ? put_in(item) : 0;
+}
+
 static int add(struct item *item, enum workqueue_priority priority, const char *reason) {
     struct workqueue *queue = item->queue;
-    stop_delay(item);
-    queue->stats.adds++;
     if (item->is_ready || item->dirty) {
+        stop_delay(item);
+        queue->stats.adds++;
         if (priority <= item->priority)
             return 0;
-        bool ready = item->is_ready;
-        if (ready)
-            take_out(item);
-        item->priority = priority;
-        item->reason = reason;
-        return ready ? put_in(item) : 0;
+        return promote(item, priority, reason);
     }
     item->priority = priority;
+    if (line_of(queue, item) == NULL) /* kept from here on, so that done() cannot fail */
+        return ERROR_NOMEM;
+    stop_delay(item);
+    queue->stats.adds++;
     item->reason = reason;
     item->ready_ns = loop_now(queue->options.loop);
     if (item->in_work) {
@@ -240,9 +258,11 @@ int workqueue_add(struct workqueue *queue, struct str key, enum workqueue_priori
     if (item == NULL)
         return ERROR_NOMEM;
     uint64_t wait = queue->options.debounce_ns;
+    int rc;
     if (wait > 0 && priority == WORKQUEUE_LIVE && !item->is_ready)
-        return delay(item, wait, reason); /* each add starts the wait anew */
-    int rc = add(item, priority, reason);
+        rc = delay(item, wait, reason); /* each add starts the wait anew */
+    else
+        rc = add(item, priority, reason);
     if (rc < 0)
         drop_if_idle(item);
     return rc;
@@ -254,7 +274,10 @@ int workqueue_add_after(struct workqueue *queue, struct str key, uint64_t delay_
         return 0;
     if (delay_ns == 0) {
         struct item *now = find_or_make(queue, key);
-        return now ? add(now, WORKQUEUE_LIVE, reason) : ERROR_NOMEM;
+        int rc = now ? add(now, WORKQUEUE_LIVE, reason) : ERROR_NOMEM;
+        if (now && rc < 0)
+            drop_if_idle(now);
+        return rc;
     }
     struct item *item = find_or_make(queue, key);
     if (item == NULL)
@@ -347,9 +370,8 @@ void workqueue_done(struct workqueue *queue, struct str key) {
     if (item->dirty) {
         item->dirty = false;
         item->ready_ns = loop_now(queue->options.loop);
-        if (put_in(item) == 0)
-            return;
-        delay(item, NS_PER_S, item->reason); /* no memory now: not lost, only later */
+        put_in(item); /* its line was made by the add */
+        return;
     }
     drop_if_idle(item);
 }
