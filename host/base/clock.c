@@ -84,7 +84,14 @@ int clock_parse(const char *text, int64_t *ret_wall_ns) {
     }
     if (*at != '\0')
         return ERROR_INVALID;
-    *ret_wall_ns = ((int64_t)timegm(&tm) - offset) * (int64_t)NS_PER_S + ns;
+    struct tm real = tm; /* timegm moves February 30 to March */
+    int64_t seconds = (int64_t)timegm(&real) - offset, wall_ns;
+    if (real.tm_mday != tm.tm_mday && tm.tm_sec < 60) /* a leap second may end the day */
+        return ERROR_INVALID;
+    if (__builtin_mul_overflow(seconds, (int64_t)NS_PER_S, &wall_ns) ||
+        __builtin_add_overflow(wall_ns, ns, &wall_ns)) /* beyond the years 1678..2261 */
+        return ERROR_INVALID;
+    *ret_wall_ns = wall_ns;
     return 0;
 }
 
