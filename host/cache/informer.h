@@ -3,8 +3,8 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "cache/source.h"
 #include "cache/store.h"
-#include "kube/watch.h"
 
 /*
  * Informers: a store kept current by list and watch, shared by everybody who asks for the same.
@@ -22,10 +22,14 @@ struct informer_set_options {
     struct dag *dag;
     struct epochs *epochs;
     struct rng *rng;
-    struct log *log;
+    struct log *log; /* or NULL; errors that are retried are told once, not at each try */
 };
 struct informer_set *informer_set_create(const struct informer_set_options *options,
                                          struct error *err);
+/* The same over another source (borrowed for the life of the set) than options' client and
+ * discovery, which may then be NULL. */
+struct informer_set *informer_set_create_over(const struct informer_set_options *options,
+                                              const struct source *source, struct error *err);
 void informer_set_destroy(struct informer_set *set); /* all released by then; NULL is fine */
 
 struct informer_key {
@@ -38,7 +42,7 @@ struct informer_key {
 };
 
 enum informer_state {
-    INFORMER_WAITING, /* not found, forbidden or unreachable; see informer_error */
+    INFORMER_WAITING, /* not known yet, not found, forbidden, unreachable; see informer_error */
     INFORMER_SYNCING,
     INFORMER_SYNCED /* has been complete once; stays so over later relists */
 };
@@ -48,7 +52,8 @@ struct informer;
  * INVALID (bad selector). */
 struct informer *informer_acquire(struct informer_set *set, const struct informer_key *key,
                                   struct error *err);
-void informer_release(struct informer *informer); /* the last one stops it; NULL is fine */
+/* The last one stops it, at once and also from within its handlers. NULL is fine. */
+void informer_release(struct informer *informer);
 
 enum informer_state informer_state(const struct informer *informer);
 /* Why it is waiting, or the last watch error; code 0 when fine. Borrowed. */

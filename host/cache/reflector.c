@@ -259,6 +259,8 @@ static void on_watch_end(void *context, const struct error *err) {
         return;
     }
     works(r);
+    if (r->phase != REFLECTOR_WATCHING) /* stopped by who was told */
+        return;
     cancel(r);
     open_watch(r, /* stream= */ false);
 }

@@ -82,6 +82,27 @@ static void emit(struct store *store, enum store_change change, const struct obj
         store->options.emit(store->options.context, &delta);
 }
 
+/* `root` (taken over) with the kind it is of: list items come without, metadata-only objects as
+ * PartialObjectMetadata. NODE_NONE: no memory. */
+static node_t with_type(struct store *store, node_t root, struct error *err) {
+    struct dag *dag = store->options.dag;
+    node_t kind = node_get(dag, root, str_of("kind")), typed = root;
+    if (node_type(dag, root) != NODE_OBJECT || !store->api_version || !store->kind)
+        return root;
+    if (kind == NODE_NONE && node_get(dag, root, str_of("apiVersion")) == NODE_NONE) {
+        typed = dag_with_type(dag, root, store->api_version, store->kind, err);
+    } else if (node_is(dag, kind, "PartialObjectMetadata")) {
+        node_t rest = dag_with(dag, root, str_of("kind"), NODE_NONE, err);
+        node_t bare = rest ? dag_with(dag, rest, str_of("apiVersion"), NODE_NONE, err) : NODE_NONE;
+        typed = bare ? dag_with_type(dag, bare, store->api_version, store->kind, err) : NODE_NONE;
+        node_unref(dag, rest);
+        node_unref(dag, bare);
+    }
+    if (typed != root)
+        node_unref(dag, root);
+    return typed;
+}
+
 /* A new object of the bytes, with one pin; *ret_bytes is what it added to the dag. */
 static struct object *parse(struct store *store, struct str json, uint64_t *ret_bytes,
                             struct error *err) {
@@ -90,13 +111,7 @@ static struct object *parse(struct store *store, struct str json, uint64_t *ret_
     node_t root = dag_parse(dag, json, store->options.drop, err);
     if (root == NODE_NONE)
         return NULL;
-    if (node_type(dag, root) == NODE_OBJECT && store->api_version && store->kind &&
-        node_get(dag, root, str_of("apiVersion")) == NODE_NONE &&
-        node_get(dag, root, str_of("kind")) == NODE_NONE) {
-        node_t typed = dag_with_type(dag, root, store->api_version, store->kind, err);
-        node_unref(dag, root);
-        root = typed;
-    }
+    root = with_type(store, root, err);
     struct object *object = root ? object_create(store->options.epochs, root, err) : NULL;
     if (object == NULL) {
         node_unref(dag, root);
