@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "http/http.h"
 #include "runtime/operation.h"
 #include "json/scan.h"
 #include "json/write.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "http/http.h"
 
 enum { MOST_TRIES = 5 };
 
