@@ -18,7 +18,8 @@ struct kube_resource { /* immutable; lives as long as the discovery that gave it
 
 struct discovery;
 struct discovery *discovery_create(struct kube_client *client, struct error *err);
-void discovery_destroy(struct discovery *discovery); /* pending answers do not come */
+/* Pending answers do not come. Not from within an answer. */
+void discovery_destroy(struct discovery *discovery);
 
 /* What is known now, or NULL. No request. */
 const struct kube_resource *discovery_peek(const struct discovery *discovery,
