@@ -94,70 +94,93 @@ static int tostring_body(lua_State *L) { /* value -> text */
     return 1;
 }
 
-/* The text of an error value with a metatable of the script's own, in a coroutine of its own. */
-static void user_text(struct isolate *isolate, lua_State *co, char *ret, size_t size) {
-    lua_State *L = isolate->L;
-    snprintf(ret, size, "(error object is a %s value)", luaL_typename(co, -1));
-    if (isolate->dead || !lua_checkstack(L, 4) || !lua_checkstack(co, 2))
-        return;
-    int top = lua_gettop(L);
-    lua_State *helper = lua_newthread(L);
-    lua_pushcfunction(helper, tostring_body);
-    lua_pushvalue(co, -1);
-    lua_xmove(co, helper, 1);
-    char stopped_at[sizeof isolate->stopped_at];
-    memcpy(stopped_at, isolate->stopped_at, sizeof stopped_at);
-    sig_atomic_t stopping = isolate->stopping;
+/* The text of the error value on top of L, by its own __tostring, in a coroutine under the guard.
+ */
+static void user_text(struct isolate *isolate, lua_State *L, char *ret, size_t size) {
+    snprintf(ret, size, "(error object is a %s value)", luaL_typename(L, -1));
+    lua_State *helper = lua_newthread(L); /* value helper */
+    lua_pushcfunction(L, tostring_body);
+    lua_pushvalue(L, -3);
+    if (!lua_checkstack(helper, 4))
+        luaL_error(L, "no memory");
+    lua_xmove(L, helper, 2);
     if (isolate_resume(isolate, helper, 1) == 0 && lua_type(helper, -1) == LUA_TSTRING)
         snprintf(ret, size, "%s", lua_tostring(helper, -1));
-    isolate->stopping = stopping;
-    memcpy(isolate->stopped_at, stopped_at, sizeof stopped_at);
-    lua_settop(L, top);
+    lua_pop(L, 1);
 }
 
-static void raw_field(lua_State *co, const char *name) {
-    lua_pushstring(co, name);
-    lua_rawget(co, -2);
+static void raw_field(lua_State *L, const char *name) {
+    lua_pushstring(L, name);
+    lua_rawget(L, -2);
 }
 
-static void read_table(struct isolate *isolate, lua_State *co, struct failure *ret) {
+static void read_table(struct isolate *isolate, lua_State *L, struct failure *ret) {
     struct error *err = &ret->error;
     char text[sizeof err->message];
-    raw_field(co, "message");
-    bool named = lua_type(co, -1) == LUA_TSTRING;
+    raw_field(L, "message");
+    bool named = lua_type(L, -1) == LUA_TSTRING;
     if (named)
-        snprintf(text, sizeof text, "%s", lua_tostring(co, -1));
-    lua_pop(co, 1);
+        snprintf(text, sizeof text, "%s", lua_tostring(L, -1));
+    lua_pop(L, 1);
     if (!named)
-        user_text(isolate, co, text, sizeof text);
+        user_text(isolate, L, text, sizeof text);
     error_set(err, ERROR_INTERNAL, "%s", text);
-    raw_field(co, "code");
-    if (lua_type(co, -1) == LUA_TSTRING)
-        err->code = error_code_from_name(lua_tostring(co, -1));
-    lua_pop(co, 1);
-    raw_field(co, "status");
-    if (lua_type(co, -1) == LUA_TNUMBER)
-        err->status = (int)lua_tointeger(co, -1);
-    lua_pop(co, 1);
-    raw_field(co, "reason");
-    if (lua_type(co, -1) == LUA_TSTRING)
-        snprintf(err->reason, sizeof err->reason, "%s", lua_tostring(co, -1));
-    lua_pop(co, 1);
-    raw_field(co, "permanent");
-    ret->permanent = lua_toboolean(co, -1);
-    lua_pop(co, 1);
-    raw_field(co, "retry_after");
-    double wait = lua_type(co, -1) == LUA_TNUMBER ? lua_tonumber(co, -1) : -1;
+    raw_field(L, "code");
+    if (lua_type(L, -1) == LUA_TSTRING)
+        err->code = error_code_from_name(lua_tostring(L, -1));
+    lua_pop(L, 1);
+    raw_field(L, "status");
+    if (lua_type(L, -1) == LUA_TNUMBER)
+        err->status = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    raw_field(L, "reason");
+    if (lua_type(L, -1) == LUA_TSTRING)
+        snprintf(err->reason, sizeof err->reason, "%s", lua_tostring(L, -1));
+    lua_pop(L, 1);
+    raw_field(L, "permanent");
+    ret->permanent = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    raw_field(L, "retry_after");
+    double wait = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
     if (wait >= 0) {
         err->retry_after_ns = wait < 1e9 ? (uint64_t)(wait * 1e9) : (uint64_t)1e18;
         ret->retry_after = true;
     }
-    lua_pop(co, 1);
+    lua_pop(L, 1);
+}
+
+struct reading {
+    struct isolate *isolate;
+    lua_State *co;
+    struct failure *ret;
+};
+
+static int build_failure(lua_State *L) {
+    struct reading *reading = lua_touserdata(L, 1);
+    struct error *err = &reading->ret->error;
+    luaL_checkstack(L, 8, "no room for an error");
+    lua_xmove(reading->co, L, 1);
+    switch (lua_type(L, -1)) {
+    case LUA_TSTRING:
+    case LUA_TNUMBER:
+        error_set(err, ERROR_INTERNAL, "%s", lua_tostring(L, -1));
+        if (isolate_no_memory(err->message))
+            err->code = ERROR_NOMEM;
+        break;
+    case LUA_TTABLE:
+        read_table(reading->isolate, L, reading->ret);
+        break;
+    default:
+        error_set(err, ERROR_INTERNAL, "(error object is a %s value)", luaL_typename(L, -1));
+    }
+    return 0;
 }
 
 void mlua_read_failure(struct isolate *isolate, lua_State *co, const char *fallback,
                        struct failure *ret) {
     char at[160];
+    struct error nomem = {0};
+    struct reading reading = {isolate, co, ret};
     *ret = (struct failure){0};
     mlua_blame(co, 0, at, sizeof at);
     if (!at[0])
@@ -167,20 +190,7 @@ void mlua_read_failure(struct isolate *isolate, lua_State *co, const char *fallb
             error_prefix(&ret->error, "%s", at);
         return;
     }
-    switch (lua_type(co, -1)) {
-    case LUA_TSTRING:
-    case LUA_TNUMBER:
-        error_set(&ret->error, ERROR_INTERNAL, "%s", lua_tostring(co, -1));
-        break;
-    case LUA_TTABLE:
-        if (!lua_checkstack(co, 4))
-            error_set(&ret->error, ERROR_NOMEM, "no memory");
-        else
-            read_table(isolate, co, ret);
-        break;
-    default:
-        error_set(&ret->error, ERROR_INTERNAL, "(error object is a %s value)",
-                  luaL_typename(co, -1));
-    }
+    if (isolate_build(isolate, build_failure, &reading, &nomem) < 0)
+        ret->error = nomem;
     place(&ret->error, at);
 }

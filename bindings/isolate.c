@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "bindings/watchdog.h"
 
-enum { MAX_DEPTH = 150 };
+enum { MAX_DEPTH = 150, RESERVE = 48 << 10 };
 
 /* The innermost line of a controller's file; reads the frames and allocates nothing. */
 static void locate(struct isolate *isolate, lua_State *L) {
@@ -43,12 +44,43 @@ void isolate_stop(struct isolate *isolate, enum isolate_stop why) {
     isolate->hooking = 0;
 }
 
+static bool in_reserve(const struct isolate *isolate, const void *block) {
+    const char *at = block;
+    return isolate->reserve && at >= isolate->reserve && at < isolate->reserve + RESERVE;
+}
+
+/* lua_newstate() crashes when its later allocations fail; those may fall back on a reserve. */
+static void *from_reserve(struct isolate *isolate, size_t size) {
+    size_t rounded = (size + 15) & ~(size_t)15;
+    if (isolate->L || rounded > RESERVE - isolate->reserved)
+        return NULL;
+    void *block = isolate->reserve + isolate->reserved;
+    isolate->reserved += rounded;
+    return block;
+}
+
+static void *resize(struct isolate *isolate, void *block, size_t old, size_t size) {
+    bool reserved = in_reserve(isolate, block);
+    void *moved = block && !reserved ? mem_realloc(block, size) : mem_alloc(size);
+    if (!moved)
+        moved = from_reserve(isolate, size);
+    else if (!reserved)
+        return moved;
+    if (moved && block) {
+        memcpy(moved, block, old < size ? old : size);
+        if (!reserved)
+            mem_free(block);
+    }
+    return moved;
+}
+
 static void *allocate(void *context, void *block, size_t old, size_t size) {
     struct isolate *isolate = context;
     if (!size) {
         if (block)
             isolate->used -= old;
-        mem_free(block);
+        if (!in_reserve(isolate, block))
+            mem_free(block);
         return NULL;
     }
     if (!block)
@@ -61,7 +93,7 @@ static void *allocate(void *context, void *block, size_t old, size_t size) {
         isolate->dead = true;
         return NULL;
     }
-    void *moved = block ? mem_realloc(block, size) : mem_alloc(size);
+    void *moved = resize(isolate, block, old, size);
     if (!moved) {
         isolate->dead = true;
         return NULL;
@@ -90,7 +122,12 @@ struct isolate *isolate_create(struct watchdog *watchdog, size_t cap, uint64_t c
     isolate->cap = cap;
     isolate->cpu_ns = cpu_ns;
     isolate->owner = owner;
-    isolate->L = lua_newstate(allocate, isolate);
+    isolate->reserve = mem_alloc(RESERVE);
+    isolate->L = isolate->reserve ? lua_newstate(allocate, isolate) : NULL;
+    if (isolate->L && isolate->reserved == 0) { /* it was not needed */
+        mem_free(isolate->reserve);
+        isolate->reserve = NULL;
+    }
     if (!isolate->L || lua_cpcall(isolate->L, open_libraries, NULL) != 0) {
         error_set(err, ERROR_NOMEM, "isolate: no memory");
         isolate_destroy(isolate);
@@ -104,6 +141,7 @@ void isolate_destroy(struct isolate *isolate) {
         return;
     if (isolate->L)
         lua_close(isolate->L);
+    mem_free(isolate->reserve);
     mem_free(isolate);
 }
 
@@ -135,6 +173,11 @@ int isolate_resume(struct isolate *isolate, lua_State *co, int nargs) {
     return status;
 }
 
+bool isolate_no_memory(const char *message) {
+    struct str text = str_of(message); /* ours, and LuaJIT's */
+    return str_ends_with(text, "no memory") || str_ends_with(text, "not enough memory");
+}
+
 int isolate_build(struct isolate *isolate, lua_CFunction build, void *context, struct error *err) {
     int status = lua_cpcall(isolate->L, build, context);
     if (status == 0)
@@ -145,9 +188,10 @@ int isolate_build(struct isolate *isolate, lua_CFunction build, void *context, s
         return error_set(err, ERROR_NOMEM, "no memory");
     }
     const char *text = lua_tostring(isolate->L, -1);
-    error_set(err, ERROR_INTERNAL, "%s", text ? text : "an error without a message");
+    int code = text && isolate_no_memory(text) ? ERROR_NOMEM : ERROR_INTERNAL;
+    error_set(err, code, "%s", text ? text : "an error without a message");
     lua_pop(isolate->L, 1);
-    return ERROR_INTERNAL;
+    return code;
 }
 
 bool isolate_stopped(const struct isolate *isolate, struct error *err) {

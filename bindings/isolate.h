@@ -44,6 +44,8 @@ struct isolate {
     int refs[REF_COUNT];
     void *owner;                    /* the script; isolate_of() finds the isolate from a state */
     size_t used, cap;               /* bytes */
+    char *reserve;                  /* for lua_newstate() alone; NULL when it was not needed */
+    size_t reserved;                /* bytes of it handed out */
     size_t pins;                    /* objects held by views; each counts ISOLATE_PIN_BYTES */
     uint64_t cpu_ns, spent_ns;      /* budget between waits; used since creation */
     bool dead;                      /* its memory ran out: rebuild it */
@@ -74,6 +76,9 @@ int isolate_resume(struct isolate *isolate, lua_State *co, int nargs);
 /* Runs a C function with one light userdata outside the budget but protected: for building
  * arguments. 0, or ERROR_NOMEM. */
 int isolate_build(struct isolate *isolate, lua_CFunction build, void *context, struct error *err);
+
+/* Does the message of an error say that the host had no memory? */
+bool isolate_no_memory(const char *message);
 
 /* Says, after a failed resume, whether the guard ended it: fills *err (TIMEOUT, NOMEM) and returns
  * true. */

@@ -90,12 +90,14 @@ static int build_declaration(lua_State *L) {
 static int failed(struct loading *loading, struct error *err) {
     if (loading->err.code) {
         *err = loading->err;
+        if (loading->script->isolate->dead)
+            err->code = ERROR_NOMEM;
         return err->code;
     }
     struct failure failure;
     mlua_read_failure(loading->script->isolate, loading->co, "", &failure);
     *err = failure.error;
-    if (err->code != ERROR_NOMEM && err->code != ERROR_TIMEOUT)
+    if (err->code != ERROR_TIMEOUT && err->code != ERROR_NOMEM)
         err->code = ERROR_INVALID;
     return err->code;
 }

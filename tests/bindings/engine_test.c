@@ -184,6 +184,207 @@ static void unload_in_the_middle_leaves_the_answer_harmless(void **state) {
     harness_close(&h);
 }
 
+static void handlers_get_what_they_are_called_with(void **state) {
+    (void)state;
+    struct harness h;
+    struct script_result result;
+    harness_open(&h);
+    struct script *script = harness_load(
+        &h, "app.lua",
+        APP "reconcile = function() return '90s' end,\n"
+            "gone = function(key, ctx) assert(key.name == 'demo' and ctx.reason == 'event') end,\n"
+            "on = { event = function(event, new, old, ctx)\n"
+            "  assert(event == 'added' and new.spec.size == 2 and old == nil) end },\n"
+            "finalize = function(app, ctx) error(moonlet.retry_after('5s', 'not yet')) end }");
+    const struct object *app = harness_object(&h, app_json);
+    static const char *const fine[] = {"gone", "on.event"};
+    for (int i = 0; i < 2; i++) {
+        harness_call(&h, script, fine[i], i ? app : NULL, &result);
+        if (result.state != SCRIPT_DONE)
+            fail_msg("%s", result.error.message);
+        assert_false(result.requeue);
+        script_result_finish(&result);
+    }
+    harness_call(&h, script, "reconcile", app, &result); /* a duration may be returned */
+    assert_true(result.requeue);
+    assert_int_equal(result.requeue_ns, 90 * NS_PER_S);
+    script_result_finish(&result);
+    harness_call(&h, script, "finalize", app, &result);
+    assert_int_equal(result.state, SCRIPT_FAILED);
+    assert_true(result.retry_after && !result.permanent);
+    assert_int_equal(result.error.retry_after_ns, 5 * NS_PER_S);
+    assert_string_equal(result.error.message, "app.lua:8: not yet");
+    script_result_finish(&result);
+    object_unpin(app);
+    lua_engine.unload(script);
+    harness_close(&h);
+}
+
+static void permanent_errors_say_so(void **state) {
+    (void)state;
+    struct harness h;
+    struct script_result result;
+    harness_open(&h);
+    struct script *script = harness_load(
+        &h, "app.lua", APP "reconcile = function() error(moonlet.permanent 'no image') end }");
+    harness_call(&h, script, "reconcile", NULL, &result);
+    assert_int_equal(result.state, SCRIPT_FAILED);
+    assert_true(result.permanent && !result.retry_after);
+    assert_string_equal(result.error.message, "app.lua:4: no image");
+    script_result_finish(&result);
+    lua_engine.unload(script);
+    harness_close(&h);
+}
+
+static void folder_requires_its_modules(void **state) {
+    (void)state;
+    struct harness h;
+    struct script_result result;
+    struct error err = {0};
+    harness_open(&h);
+    static const char entry[] =
+        HEAD "local util = require 'net.util'\n"
+             "return moonlet.controller { name = 'net', resource = 'v1/Pod',\n"
+             "reconcile = function(_, ctx) ctx:requeue(util.seconds)\n"
+             "  assert(require('net.late').x == 1) require('net.late').boom() end }";
+    static const char util[] = "return { seconds = 3 }",
+                      late[] = "return { x = 1,\nboom = function() error 'in the module' end }";
+    struct script_file files[] = {
+        {(char *)"net/init.lua", (char *)"net", (char *)entry, sizeof entry - 1},
+        {(char *)"net/util.lua", (char *)"net.util", (char *)util, sizeof util - 1},
+        {(char *)"net/late.lua", (char *)"net.late", (char *)late, sizeof late - 1}};
+    struct script_source source = {(char *)"net", files, 3, 1};
+    struct script *script = lua_engine.load(h.engine, &source, NULL, NULL, &err);
+    if (!script)
+        fail_msg("%s", err.message);
+    harness_call(&h, script, "reconcile", NULL, &result);
+    assert_string_equal(result.error.message, "net/late.lua:2: in the module");
+    assert_non_null(strstr(result.traceback, "net/init.lua:5"));
+    script_result_finish(&result);
+    lua_engine.unload(script);
+    harness_close(&h);
+}
+
+static void logs_carry_the_call(void **state) {
+    (void)state;
+    struct harness h;
+    struct script_result result;
+    harness_open(&h);
+    struct script *script = harness_load(
+        &h, "app.lua",
+        "print('loading')\n" APP "reconcile = function(app, ctx)\n"
+        "  ctx.log:info('hello', { size = app.spec.size, who = 'me', t = { a = 1 } })\n"
+        "  ctx.log:debug('unseen') print('printed', 1, nil)\nend }");
+    const struct object *app = harness_object(&h, app_json);
+    harness_call(&h, script, "reconcile", app, &result);
+    if (result.state != SCRIPT_DONE)
+        fail_msg("%s", result.error.message);
+    h.log.level = LOG_INFO;
+    static const char *const parts[] = {
+        "loading", "hello", "app", "ns1", "demo", "r-1", "size", "{\"a\":1}", "printed\t1\tnil"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strstr(h.lines.data, parts[i]))
+            fail_msg("no %s in %s", parts[i], h.lines.data);
+    script_result_finish(&result);
+    object_unpin(app);
+    lua_engine.unload(script);
+    harness_close(&h);
+}
+
+/* After its memory cap an isolate is dead; a new one loads and runs at once (R19). */
+static void dead_isolate_is_rebuilt(void **state) {
+    (void)state;
+    struct harness h;
+    struct script_result result;
+    struct error err;
+    harness_open(&h);
+    static const char text[] =
+        APP "reconcile = function(app, ctx) local t = {}\n"
+            "  if ctx.attempt == 1 and not app then for i = 1, 1e9 do t[i] = {} end end\nend }";
+    for (int i = 0; i < 3; i++) {
+        struct script *script = harness_try(&h, "app.lua", text, 8 << 20, 10 * NS_PER_S, &err);
+        assert_non_null(script);
+        harness_call(&h, script, "reconcile", NULL, &result);
+        assert_int_equal(result.error.code, ERROR_NOMEM);
+        assert_true(lua_engine.dead(script));
+        script_result_finish(&result);
+        harness_call(&h, script, "reconcile", NULL, &result); /* fails at once, runs nothing */
+        assert_int_equal(result.error.code, ERROR_NOMEM);
+        script_result_finish(&result);
+        lua_engine.unload(script);
+    }
+    harness_close(&h);
+}
+
+/* R18: pins count toward the limit and are given back by the collector. */
+static void pins_are_given_back(void **state) {
+    (void)state;
+    struct harness h;
+    struct script_result result;
+    struct error err;
+    harness_open(&h);
+    struct script *script =
+        harness_try(&h, "app.lua", APP "reconcile = function() end }", 4 << 20, 0, &err);
+    assert_non_null(script);
+    const struct object *app = harness_object(&h, app_json);
+    for (int i = 0; i < 5000; i++) {
+        harness_call(&h, script, "reconcile", app, &result);
+        if (result.state != SCRIPT_DONE)
+            fail_msg("%d: %s", i, result.error.message);
+        script_result_finish(&result);
+        assert_true(lua_engine.memory(script) < 4 << 20);
+    }
+    lua_engine.unload(script);
+    object_unpin(app); /* harness_close() checks that it was the last pin */
+    harness_close(&h);
+}
+
+/* Every allocation fails once: load, call and answer give NOMEM or work, and leak nothing. */
+static void no_memory_is_survived(void **state) {
+    (void)state;
+    static const char text[] =
+        APP "reconcile = function(app, ctx) ctx:sleep(app.spec.size)\n"
+            "  if app.spec.list[1].a == 1 then error({ message = 'x' .. app.metadata.name }) end\n"
+            "end }";
+    struct harness h;
+    harness_open(&h);
+    struct script_file file = {(char *)"app.lua", (char *)"app", (char *)text, sizeof text - 1};
+    struct script_source source = {(char *)"app", &file, 1, 1};
+    const struct object *app = harness_object(&h, app_json);
+    bool failing = true, loaded = false;
+    for (uint64_t n = 0; failing; n += loaded ? 1 : n < 200 ? 1 : 61) {
+        struct script_result result;
+        struct error err = {0};
+        if (!loaded)
+            mem_fail_at(n, false);
+        struct script *script = lua_engine.load(h.engine, &source, NULL, NULL, &err);
+        if (!loaded && !mem_fail_stop()) {
+            loaded = true; /* the load is through: now the call */
+            n = 0;
+        }
+        if (!script && err.code != ERROR_NOMEM)
+            fail_msg("%d: %s", (int)n, err.message);
+        if (!script)
+            continue;
+        if (loaded)
+            mem_fail_at(n, false);
+        harness_call(&h, script, "reconcile", app, &result);
+        if (result.state == SCRIPT_WAITING) {
+            assert_int_equal(h.request_count, 1);
+            lua_engine.answer(harness_take(&h), &result);
+        }
+        failing = !loaded || mem_fail_stop();
+        assert_int_equal(result.state, SCRIPT_FAILED);
+        if (!failing)
+            assert_string_equal(result.error.message, "app.lua:5: xdemo");
+        script_result_finish(&result);
+        lua_engine.unload(script);
+    }
+    assert_true(loaded);
+    object_unpin(app);
+    harness_close(&h);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load_returns_the_declaration),
@@ -193,6 +394,13 @@ int main(void) {
         cmocka_unit_test(refused_write_fails_the_reconcile),
         cmocka_unit_test(cancelled_run_cannot_go_on),
         cmocka_unit_test(unload_in_the_middle_leaves_the_answer_harmless),
+        cmocka_unit_test(handlers_get_what_they_are_called_with),
+        cmocka_unit_test(permanent_errors_say_so),
+        cmocka_unit_test(folder_requires_its_modules),
+        cmocka_unit_test(logs_carry_the_call),
+        cmocka_unit_test(dead_isolate_is_rebuilt),
+        cmocka_unit_test(pins_are_given_back),
+        cmocka_unit_test(no_memory_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
