@@ -8,7 +8,8 @@
 #include "bindings/value.h"
 #include "bindings/view.h"
 
-/* What the library's modules build on: values, time, the log. Digests stand in digest.c. */
+/* What the library's modules build on: values, time, the log. Digests stand in digest.c, YAML in
+ * yaml.c. */
 
 /* core.json_encode(value, pretty?) -> text. Raises for what JSON cannot say. */
 static int core_json_encode(lua_State *L) {
@@ -287,4 +288,7 @@ const luaL_Reg core_functions[] = {{"json_encode", core_json_encode},
                                    {"base64_encode", digest_base64_encode},
                                    {"base64_decode", digest_base64_decode},
                                    {"sha256", digest_sha256},
+                                   {"yaml_decode", yaml_decode},
+                                   {"yaml_decode_all", yaml_decode_all},
+                                   {"yaml_encode", yaml_encode},
                                    {NULL, NULL}};

@@ -29,6 +29,9 @@ extern const luaL_Reg core_functions[];    /* values, digests, time, log */
 int digest_base64_encode(lua_State *L);
 int digest_base64_decode(lua_State *L);
 int digest_sha256(lua_State *L);
+int yaml_decode(lua_State *L);
+int yaml_decode_all(lua_State *L);
+int yaml_encode(lua_State *L);
 extern const luaL_Reg read_functions[];    /* the cache */
 extern const luaL_Reg request_functions[]; /* waits */
 

@@ -265,6 +265,49 @@ static void folder_requires_its_modules(void **state) {
     harness_close(&h);
 }
 
+static void config_reaches_the_handler(void **state) {
+    (void)state;
+    struct harness h;
+    struct script_result result;
+    struct error err = {0};
+    harness_open(&h);
+    static const char text[] =
+        HEAD "local s = require 'moonlet.schema'\n"
+             "return moonlet.controller { name = 'app', resource = 'v1/Pod',\n"
+             "config = { limit = s.integer { default = 80 }, word = s.string { default = 'a' } },\n"
+             "reconcile = function(_, ctx) ctx:requeue(ctx.config.limit)\n"
+             "  assert(ctx.config.word == 'a') ctx.config.word = 'changed' end }";
+    struct script_file file = {(char *)"app.lua", (char *)"app", (char *)text, sizeof text - 1};
+    struct script_source source = {(char *)"app", &file, 1, 1};
+    static const struct {
+        const char *config, *problem;
+        uint64_t seconds;
+    } cases[] = {{NULL, NULL, 80},
+                 {"{\"app\":{\"limit\":90}}", NULL, 90},
+                 {"{\"app\":{\"limit\":\"x\"}}", "limit", 0},
+                 {"{\"app\":{\"limmit\":1}}", "limmit", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct script *script = lua_engine.load(h.engine, &source, NULL, cases[i].config, &err);
+        if (cases[i].problem) {
+            assert_null(script);
+            if (!strstr(err.message, cases[i].problem))
+                fail_msg("%s", err.message);
+            continue;
+        }
+        if (!script)
+            fail_msg("%s", err.message);
+        for (int twice = 0; twice < 2; twice++) { /* a call cannot change it for the next */
+            harness_call(&h, script, "reconcile", NULL, &result);
+            if (result.state != SCRIPT_DONE)
+                fail_msg("%s", result.error.message);
+            assert_int_equal(result.requeue_ns, cases[i].seconds * NS_PER_S);
+            script_result_finish(&result);
+        }
+        lua_engine.unload(script);
+    }
+    harness_close(&h);
+}
+
 static void logs_carry_the_call(void **state) {
     (void)state;
     struct harness h;
@@ -397,6 +440,7 @@ int main(void) {
         cmocka_unit_test(handlers_get_what_they_are_called_with),
         cmocka_unit_test(permanent_errors_say_so),
         cmocka_unit_test(folder_requires_its_modules),
+        cmocka_unit_test(config_reaches_the_handler),
         cmocka_unit_test(logs_carry_the_call),
         cmocka_unit_test(dead_isolate_is_rebuilt),
         cmocka_unit_test(pins_are_given_back),

@@ -152,9 +152,10 @@ static void run_attack(const struct attack *attack) {
         harness_load(&h, "good.lua",
                      "return require 'moonlet'.controller { name = 'good', resource = 'v1/Pod',\n"
                      "reconcile = function(obj, ctx) ctx:requeue(7) end }");
-    struct script *script = harness_try(&h, "hostile.lua", text.data, MEMORY,
-                                        attack->code == ERROR_TIMEOUT || !attack->code ? CPU : 10 * NS_PER_S,
-                                        &err); /* slow builds get there too */
+    struct script *script =
+        harness_try(&h, "hostile.lua", text.data, MEMORY,
+                    attack->code == ERROR_TIMEOUT || !attack->code ? CPU : 10 * NS_PER_S,
+                    &err); /* slow builds get there too */
     if (!script)
         fail_msg("%s: %s", attack->name, err.message);
     harness_call(&h, script, "reconcile", NULL, &result);

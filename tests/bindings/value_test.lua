@@ -80,6 +80,20 @@ t.case("base64 and sha256", function()
   end
   t.equal(core.sha256 "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
 end)
+t.case("YAML speaks of the same values", function()
+  local value = core.yaml_decode "a: 1\nb: [x, yes, null]\nc: {}\nd: []\n"
+  t.equal(encode(value), '{"a":1,"b":["x",true,null],"c":{},"d":[]}')
+  t.equal(core.yaml_decode(core.yaml_encode(value)), value)
+  t.equal(core.yaml_decode "", core.null)
+  t.equal(encode(core.yaml_decode_all "a: 1\n---\n- 2\n"), '[{"a":1},[2]]')
+  for _, bad in ipairs { "a: [", "a: 1\na: 2", ("["):rep(200), "a: .inf" } do
+    local none, message, info = core.yaml_decode(bad)
+    t.equal(none, nil, bad)
+    t.match(message, "line")
+    t.equal(info.code, "rejected")
+  end
+  t.raises(function() core.yaml_encode { print } end, "[1]: a function has no JSON form")
+end)
 t.case("durations and times", function()
   t.equal(core.duration "1h30m", 5400)
   t.equal(core.duration(5), 5)
