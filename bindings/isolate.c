@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "bindings/watchdog.h"
 
-enum { MAX_DEPTH = 150, RESERVE = 48 << 10 };
+enum { MAX_DEPTH = 150, RESERVE = 48 << 10, PINS_MARK = 256 };
 
 /* The innermost line of a controller's file; reads the frames and allocates nothing. */
 static void locate(struct isolate *isolate, lua_State *L) {
@@ -122,6 +122,7 @@ struct isolate *isolate_create(struct watchdog *watchdog, size_t cap, uint64_t c
     isolate->cap = cap;
     isolate->cpu_ns = cpu_ns;
     isolate->owner = owner;
+    isolate->pins_mark = PINS_MARK;
     isolate->reserve = mem_alloc(RESERVE);
     isolate->L = isolate->reserve ? lua_newstate(allocate, isolate) : NULL;
     if (isolate->L && isolate->reserved == 0) { /* it was not needed */
@@ -238,9 +239,10 @@ static int collect(lua_State *L) {
 }
 
 void isolate_tidy(struct isolate *isolate) {
-    if (isolate_memory(isolate) < isolate->cap / 2)
+    if (isolate->pins < isolate->pins_mark && isolate_memory(isolate) < isolate->cap / 2)
         return;
     isolate_build(isolate, collect, NULL, NULL);
+    isolate->pins_mark = 2 * isolate->pins + PINS_MARK;
     if (isolate_memory(isolate) > isolate->cap)
         isolate->dead = true;
 }

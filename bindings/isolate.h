@@ -47,6 +47,7 @@ struct isolate {
     char *reserve;                  /* for lua_newstate() alone; NULL when it was not needed */
     size_t reserved;                /* bytes of it handed out */
     size_t pins;                    /* objects held by views; each counts ISOLATE_PIN_BYTES */
+    size_t pins_mark;               /* so many drive a collection after a call */
     uint64_t cpu_ns, spent_ns;      /* budget between waits; used since creation */
     bool dead;                      /* its memory ran out: rebuild it */
     struct watchdog *watchdog;      /* of the thread, borrowed */
@@ -92,7 +93,8 @@ struct isolate *isolate_descend(lua_State *L);
 void isolate_ascend(struct isolate **isolate);
 
 size_t isolate_memory(const struct isolate *isolate); /* pins included */
-/* Between calls: collects garbage when pins or bytes near the cap; may find the isolate dead. */
+/* Between calls: collects garbage when many objects are pinned, whose size the collector does not
+ * see, or the cap is near; may find the isolate dead. */
 void isolate_tidy(struct isolate *isolate);
 
 #endif

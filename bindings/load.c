@@ -50,19 +50,21 @@ static int build_load(lua_State *L) {
     return 0;
 }
 
-static char **text_column(lua_State *L, int list, size_t count, const char *field) {
-    char **texts = mem_calloc(count ? count : 1, sizeof *texts);
-    for (size_t i = 0; texts && i < count; i++) {
+/* texts[i] = list[i][field], or its kind. The script owns the array already. */
+static void read_column(lua_State *L, int list, char **texts, size_t count, const char *field) {
+    for (size_t i = 0; i < count; i++) {
         lua_rawgeti(L, list, (int)i + 1);
         lua_getfield(L, -1, field);
         if (lua_istable(L, -1)) { /* resource = { kind = ... } */
             lua_getfield(L, -1, "kind");
             lua_remove(L, -2);
         }
-        texts[i] = mem_strdup(lua_tostring(L, -1));
+        const char *text = lua_tostring(L, -1);
+        texts[i] = mem_strdup(text);
+        if (text && !texts[i])
+            luaL_error(L, "no memory");
         lua_pop(L, 2);
     }
-    return texts;
 }
 
 /* The declaration table is the coroutine's result. */
@@ -78,11 +80,13 @@ static int build_declaration(lua_State *L) {
     lua_getfield(L, -1, "definitions");
     if (lua_istable(L, -1)) {
         size_t count = lua_objlen(L, -1);
-        script->names = text_column(L, lua_gettop(L), count, "name");
-        script->primary = text_column(L, lua_gettop(L), count, "resource");
+        script->names = mem_calloc(count + 1, sizeof *script->names);
+        script->primary = mem_calloc(count + 1, sizeof *script->primary);
         if (!script->names || !script->primary)
             return luaL_error(L, "no memory");
         script->definition_count = count;
+        read_column(L, lua_gettop(L), script->names, count, "name");
+        read_column(L, lua_gettop(L), script->primary, count, "resource");
     }
     return 0;
 }

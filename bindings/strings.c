@@ -208,7 +208,9 @@ static int strings_gsub(lua_State *L) {
             count++;
             add_value(L, &m, &out, s, e);
         }
-        if (out.failed || out.len > RESULT_MAX)
+        if (out.failed)
+            return luaL_error(L, "string.gsub: no memory");
+        if (out.len > RESULT_MAX)
             return luaL_error(L, "string.gsub: the result is above the limit of 64 MB");
         if (e && e > s)
             s = e;

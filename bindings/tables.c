@@ -144,7 +144,9 @@ static int tables_concat(lua_State *L) {
         if (i < last)
             strbuf_add(&out, separator, separator_len);
         lua_pop(L, 1);
-        if (out.failed || out.len > cap)
+        if (out.failed)
+            return luaL_error(L, "table.concat: no memory");
+        if (out.len > cap)
             return luaL_error(L, "table.concat: the result is above the limit of %d MB",
                               (int)(cap >> 20));
         if ((i & 1023) == 0)

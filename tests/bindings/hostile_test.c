@@ -1,5 +1,7 @@
 #include <string.h>
 
+#include "loop/thread.h"
+
 #include "support/harness.h"
 
 /*
@@ -204,6 +206,57 @@ static void load_is_guarded_too(void **state) {
     harness_close(&h);
 }
 
+struct side {
+    struct harness h;
+    const char *body;
+    struct script_result result;
+};
+
+static void run_side(void *context) {
+    struct side *side = context;
+    struct error err;
+    CLEANUP(strbuf_finish) struct strbuf text = {0};
+    strbuf_printf(&text,
+                  "return require 'moonlet'.controller { name = 'side', resource = 'v1/Pod',\n"
+                  "reconcile = function(obj, ctx) %s end }",
+                  side->body);
+    struct script_engine *engine = lua_engine.open(&side->h.host, &err);
+    struct script_engine *old = side->h.engine;
+    side->h.engine = engine;
+    struct script *script =
+        harness_try(&side->h, "side.lua", text.data, MEMORY, 50 * NS_PER_MS, &err);
+    if (script) {
+        harness_call(&side->h, script, "reconcile", NULL, &side->result);
+        lua_engine.unload(script);
+    }
+    lua_engine.close(engine);
+    side->h.engine = old;
+}
+
+/* The guard stops the thread it belongs to and no other, with all other signals blocked. */
+static void each_thread_has_its_own_guard(void **state) {
+    (void)state;
+    static struct side sides[2];
+    struct thread *threads[2];
+    struct error err;
+    harness_open(&sides[0].h);
+    harness_open(&sides[1].h);
+    sides[0].body = "while true do end";
+    sides[1].body = "for i = 1, 1e5 do end ctx:requeue(3)";
+    for (int i = 0; i < 2; i++)
+        threads[i] = thread_start("side", run_side, &sides[i], &err);
+    for (int i = 0; i < 2; i++)
+        thread_join(threads[i]);
+    assert_int_equal(sides[0].result.error.code, ERROR_TIMEOUT);
+    assert_non_null(strstr(sides[0].result.error.message, "side.lua:2: ran for"));
+    assert_int_equal(sides[1].result.state, SCRIPT_DONE);
+    assert_int_equal(sides[1].result.requeue_ns, 3 * NS_PER_S);
+    for (int i = 0; i < 2; i++)
+        script_result_finish(&sides[i].result);
+    harness_close(&sides[1].h);
+    harness_close(&sides[0].h);
+}
+
 /* R19: the budget starts anew after each wait; only uninterrupted CPU counts. */
 static void budget_is_per_resume(void **state) {
     (void)state;
@@ -234,6 +287,7 @@ int main(void) {
         cmocka_unit_test(attacks_end_with_a_message),
         cmocka_unit_test(load_is_guarded_too),
         cmocka_unit_test(budget_is_per_resume),
+        cmocka_unit_test(each_thread_has_its_own_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,3 +1,4 @@
+-- luacheck: globals view
 -- R18: a view behaves as a plain table for every library function, and what was not touched is
 -- written back as it came.
 local t = require "moonlet.test"

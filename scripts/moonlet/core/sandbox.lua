@@ -75,8 +75,8 @@ local function make(env)
         isdst = t.isdst,
       }
     end,
-    date = function(format, at)
-      return lua.os.date(format or "%c", at or lua.math.floor(core.now()))
+    date = function(pattern, at)
+      return lua.os.date(pattern or "%c", at or lua.math.floor(core.now()))
     end,
     clock = core.mono,
     difftime = function(a, b) return a - b end,
