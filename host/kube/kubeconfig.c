@@ -75,7 +75,9 @@ static int read_one(struct merge *m, const char *path, size_t len) {
     char *text = kubeconfig_read_file(file->path, &size);
     if (text == NULL) {
         int rc = 0;
-        if (errno != ENOENT && errno != ENOTDIR)
+        if (errno == ENOMEM)
+            rc = no_memory(m);
+        else if (errno != ENOENT && errno != ENOTDIR)
             rc = error_set(m->err, ERROR_INVALID, "kubeconfig '%s': %s", file->path,
                            strerror(errno));
         mem_free(file->path);
