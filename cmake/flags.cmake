@@ -8,7 +8,7 @@ target_compile_definitions(moonlet_flags INTERFACE _GNU_SOURCE
 # -fexceptions: cleanup attributes run when lua_error unwinds a frame.
 target_compile_options(moonlet_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes
-  -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-format-truncation -fexceptions -fno-common -fstack-protector-strong
+  -Wmissing-prototypes -Wpointer-arith -Wvla $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation> -fexceptions -fno-common -fstack-protector-strong
   -fno-omit-frame-pointer)
 if(MOONLET_WERROR)
   target_compile_options(moonlet_flags INTERFACE -Werror)
