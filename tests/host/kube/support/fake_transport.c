@@ -12,7 +12,7 @@ struct http_call {
     char headers[2048]; /* "Name: value\n" */
     char *body;
     struct http_answer answer;
-    struct strbuf got;
+    struct str got; /* the one piece of a call's answer; borrowed */
 };
 
 static struct http_call *oldest(const struct fake_transport *fake) {
@@ -21,7 +21,6 @@ static struct http_call *oldest(const struct fake_transport *fake) {
 
 static void free_call(struct http_call *call) {
     list_remove(&call->link);
-    strbuf_finish(&call->got);
     free(call->body);
     free(call);
 }
@@ -102,7 +101,7 @@ void fake_transport_headers(struct fake_transport *fake, int status,
 bool fake_transport_data(struct fake_transport *fake, const char *data, size_t len) {
     struct http_call *call = oldest(fake);
     if (call->request.on_data == NULL)
-        strbuf_add(&call->got, data, len);
+        call->got = str_n(data, len);
     else
         call->request.on_data(call->request.context, data, len);
     return oldest(fake) == call;
@@ -112,7 +111,7 @@ void fake_transport_end(struct fake_transport *fake, const struct error *err) {
     struct http_call *call = oldest(fake);
     list_remove(&call->link); /* may be asked for again from the callback */
     call->request.on_done(call->request.context, call->answer.status ? &call->answer : NULL,
-                          strbuf_view(&call->got), err);
+                          call->got, err);
     free_call(call);
 }
 
