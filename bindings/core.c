@@ -144,7 +144,7 @@ static bool equal_values(lua_State *L, int a, int b, int depth) {
 
 /* core.equal(a, b) -> deep equality; two views of one version are compared by reference */
 static int core_equal(lua_State *L) {
-    CLEANUP(isolate_ascend) struct isolate *guard = isolate_descend(L);
+    ISOLATE_DESCEND(L);
     lua_settop(L, 2);
     lua_pushboolean(L, equal_values(L, 1, 2, 0));
     return 1;

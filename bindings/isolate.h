@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/mem.h"
 
 /*
  * Isolate: one lua_State with a memory cap and a CPU budget that hostile code cannot escape (R19).
@@ -88,9 +89,11 @@ bool isolate_stopped(const struct isolate *isolate, struct error *err);
 void isolate_check(lua_State *L);
 
 /* Around calls from C into Lua: raises when they are nested too deep for the C stack, which LuaJIT
- * does not watch. CLEANUP(isolate_ascend) struct isolate *guard = isolate_descend(L); */
+ * does not watch. ISOLATE_DESCEND(L) holds to the end of the block. */
 struct isolate *isolate_descend(lua_State *L);
 void isolate_ascend(struct isolate **isolate);
+#define ISOLATE_DESCEND(L)                                                                         \
+    CLEANUP(isolate_ascend) struct isolate *descended __attribute__((unused)) = isolate_descend(L)
 
 size_t isolate_memory(const struct isolate *isolate); /* pins included */
 /* Between calls: collects garbage when many objects are pinned, whose size the collector does not

@@ -200,7 +200,7 @@ static int strings_gsub(lua_State *L) {
     start(L, &m, text, pattern);
     bool anchored = pattern.len && *pattern.data == '^';
     const char *p = pattern.data + anchored, *s = text.data;
-    CLEANUP(isolate_ascend) struct isolate *guard = isolate_descend(L);
+    ISOLATE_DESCEND(L);
     CLEANUP(strbuf_finish) struct strbuf out = {0};
     while (count < most) {
         const char *e = try_at(L, &m, s, p);

@@ -213,7 +213,7 @@ static int tables_sort(lua_State *L) {
         luaL_checktype(L, 2, LUA_TFUNCTION);
     lua_settop(L, 2);
     int count = (int)lua_objlen(L, 1);
-    CLEANUP(isolate_ascend) struct isolate *guard = isolate_descend(L);
+    ISOLATE_DESCEND(L);
     lua_createtable(L, count, 0);
     int from = 1, to = 3;
     for (int64_t width = 1; width < count; width *= 2) {
@@ -238,7 +238,7 @@ static int tables_sort(lua_State *L) {
 static int tables_foreach(lua_State *L) {
     check_table(L, 1);
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    CLEANUP(isolate_ascend) struct isolate *guard = isolate_descend(L);
+    ISOLATE_DESCEND(L);
     lua_pushnil(L);
     while (lua_next(L, 1)) {
         lua_pushvalue(L, 2);
@@ -255,7 +255,7 @@ static int tables_foreach(lua_State *L) {
 static int tables_foreachi(lua_State *L) {
     check_table(L, 1);
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    CLEANUP(isolate_ascend) struct isolate *guard = isolate_descend(L);
+    ISOLATE_DESCEND(L);
     int count = (int)lua_objlen(L, 1);
     for (int i = 1; i <= count; i++) {
         lua_pushvalue(L, 2);
