@@ -250,7 +250,6 @@ static CURLcode set_options(struct http_call *call, const struct http_request *r
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    SET(CURLOPT_PIPEWAIT, call->host->h2 ? 1L : 0L); /* R21 */
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(CURLOPT_SOCKOPTFUNCTION, on_socket);
     SET(CURLOPT_HEADERFUNCTION, on_header);
@@ -302,6 +301,10 @@ struct http_call *http_call_create(struct http_curl *transport, const struct htt
         error_set(err, ERROR_INVALID, "%s %s: %s", request->method, request->url,
                   curl_easy_strerror(code));
     return NULL;
+}
+
+void http_call_share(struct http_call *call, bool share) {
+    curl_easy_setopt(call->easy, CURLOPT_PIPEWAIT, share ? 1L : 0L);
 }
 
 void http_call_free(struct http_call *call) {

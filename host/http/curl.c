@@ -8,23 +8,47 @@
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 #include "http/internal.h"
 
+#define PATIENCE_NS (500 * NS_PER_MS)
 enum {
     MAX_STREAMS = 1000,         /* of one HTTP/2 connection, should the server allow them */
     STREAMS_PER_CONNECTION = 50 /* that any server will allow; to compute the limit */
 };
 
+/* Lets the calls go that wait for the host's probe. */
+static void release(struct http_host *host) {
+    struct http_curl *t = host->transport;
+    struct list *link, *following;
+    host->probe = NULL;
+    host->holding = false;
+    loop_timer_stop(&host->patience);
+    LIST_EACH(link, following, &t->calls) {
+        struct http_call *call = CONTAINER_OF(link, struct http_call, link);
+        if (call->host == host && call->state == HTTP_CALL_HELD) {
+            call->state = HTTP_CALL_QUEUED;
+            t->untidy = true;
+        }
+    }
+}
+
 static void unlink_call(struct http_call *call) {
     struct http_curl *t = call->transport;
+    struct http_host *host = call->host;
     list_remove(&call->link);
     t->call_count--;
+    if (host->probe != call)
+        return;
+    host->probe = NULL; /* who waits for it goes in the loop's next turn */
+    if (loop_timer_start(&host->patience, 0) < 0)
+        release(host);
 }
 
 static void drop(struct http_call *call) {
-    if (call->state != HTTP_CALL_QUEUED)
+    if (call->state == HTTP_CALL_RUNNING || call->state == HTTP_CALL_CANCELLED)
         curl_multi_remove_handle(call->transport->multi, call->easy);
     unlink_call(call);
     http_call_free(call);
@@ -44,6 +68,7 @@ static void finish(struct http_call *call, CURLcode code) {
 /* Gives the call to curl, which takes it up in the loop's next turn. */
 static CURLcode admit(struct http_call *call) {
     call->state = HTTP_CALL_RUNNING;
+    http_call_share(call, call->host->h2); /* R21: not before ALPN has shown it */
     if (curl_multi_add_handle(call->transport->multi, call->easy) == CURLM_OK)
         return CURLE_OK;
     call->state = HTTP_CALL_QUEUED;
@@ -54,7 +79,7 @@ static CURLcode admit(struct http_call *call) {
  * requests opens one each; on HTTP/1.1 any bound would starve watches. */
 static void set_limit(struct http_curl *t) {
     long limit = 0;
-    if (t->hosts.count && t->other_hosts == 0)
+    if (t->other_hosts == 0 && t->hosts.count > 0 && t->hosts.count < HTTP_HOSTS_MAX)
         limit = (long)(t->call_count / STREAMS_PER_CONNECTION + 2);
     if (limit != t->limit && !curl_multi_setopt(t->multi, CURLMOPT_MAX_HOST_CONNECTIONS, limit))
         t->limit = limit;
@@ -102,6 +127,12 @@ static void drive(struct http_curl *t, curl_socket_t fd, int events) {
     curl_multi_socket_action(t->multi, fd, events, &running);
     t->inside = false;
     tidy(t);
+}
+
+static void on_patience(struct loop_timer *timer) {
+    struct http_host *host = CONTAINER_OF(timer, struct http_host, patience);
+    release(host);
+    tidy(host->transport);
 }
 
 static void on_ready(void *context, int fd, int events) {
@@ -157,15 +188,39 @@ struct http_host *http_curl_host(struct http_curl *t, const char *url) {
         mem_free(host);
         return NULL;
     }
+    host->transport = t;
+    host->known = strncasecmp(url, "http://", 7) == 0;
+    loop_timer_init(t->loop, &host->patience, on_patience);
     t->other_hosts++;
     return host;
 }
 
 void http_curl_learn(struct http_curl *t, struct http_host *host, bool h2) {
-    if (host == &t->some || host->h2 == h2)
+    if (host == &t->some)
         return;
+    host->known = true;
+    if (host->h2 != h2)
+        t->other_hosts += h2 ? (size_t)-1 : 1;
     host->h2 = h2;
-    t->other_hosts += h2 ? (size_t)-1 : 1;
+    if (host->holding)
+        release(host);
+}
+
+/* True when the call has to wait for the host's probe; it may become the probe itself. */
+static bool hold(struct http_call *call) {
+    struct http_host *host = call->host;
+    call->state = HTTP_CALL_QUEUED;
+    if (host->known)
+        return false;
+    if (host->holding) {
+        call->state = HTTP_CALL_HELD;
+        return true;
+    }
+    if (loop_timer_start(&host->patience, PATIENCE_NS) == 0) {
+        host->holding = true;
+        host->probe = call;
+    }
+    return false;
 }
 
 static struct http_call *start(struct http_transport *transport, const struct http_request *request,
@@ -176,6 +231,8 @@ static struct http_call *start(struct http_transport *transport, const struct ht
         return NULL;
     list_append(&t->calls, &call->link);
     t->call_count++;
+    if (hold(call))
+        return call;
     if (t->inside) {
         t->untidy = true;
         return call;
@@ -192,7 +249,7 @@ static void cancel(struct http_transport *transport, struct http_call *call) {
     struct http_curl *t = (struct http_curl *)transport;
     if (call == NULL || call->state == HTTP_CALL_DONE)
         return; /* finish() frees it */
-    if (!t->inside || call->state == HTTP_CALL_QUEUED) {
+    if (!t->inside || call->state != HTTP_CALL_RUNNING) {
         drop(call);
         return;
     }
@@ -210,8 +267,10 @@ static void destroy(struct http_transport *transport) {
     curl_multi_cleanup(t->multi);
     loop_timer_stop(&t->timer);
     struct map_entry *entry;
-    for (size_t at = 0; (entry = map_next(&t->hosts, &at));)
+    for (size_t at = 0; (entry = map_next(&t->hosts, &at));) {
+        loop_timer_stop(&((struct http_host *)entry->value)->patience);
         mem_free(entry->value);
+    }
     map_finish(&t->hosts);
     mem_free(t);
     curl_global_cleanup();
@@ -233,6 +292,7 @@ struct http_transport *http_curl_create(struct loop *loop, struct error *err) {
         error_set(err, ERROR_NOMEM, "no memory for the HTTP client");
         return NULL;
     }
+    t->some = (struct http_host){.transport = t, .known = true};
     t->base = (struct http_transport){start, cancel, destroy};
     t->loop = loop;
     list_init(&t->calls);

@@ -18,14 +18,22 @@ enum {
 };
 
 enum http_call_state {
+    HTTP_CALL_HELD,      /* waits for the host's probe */
     HTTP_CALL_QUEUED,    /* started from inside a callback; joins the multi handle after it */
     HTTP_CALL_RUNNING,   /* in the multi handle */
     HTTP_CALL_CANCELLED, /* cancelled from inside a callback; freed after it */
     HTTP_CALL_DONE       /* in its last callback */
 };
 
+/* Until a host has shown what it speaks, one call goes ahead (the probe) and the others are held
+ * for a moment, so that five hundred watches do not open a connection each. */
 struct http_host {
-    bool h2; /* ALPN has shown it */
+    struct http_curl *transport;
+    struct loop_timer patience; /* ends the holding when the probe stays silent */
+    struct http_call *probe;    /* NULL: none, or it has ended */
+    bool holding;               /* new calls are held */
+    bool known;                 /* an answer came, or it is plain http, which has no ALPN */
+    bool h2;                    /* ALPN has shown it */
 };
 
 struct http_curl {
@@ -67,6 +75,8 @@ struct http_call {
 /* NULL with err INVALID or NOMEM; not yet in the multi handle. */
 struct http_call *http_call_create(struct http_curl *transport, const struct http_request *request,
                                    struct error *err);
+/* Says whether to wait for a connection that others use; before it joins the multi handle. */
+void http_call_share(struct http_call *call, bool share);
 void http_call_free(struct http_call *call); /* must be out of the multi handle */
 /* Fills err from what curl says and returns its code, or 0. */
 int http_call_result(struct http_call *call, CURLcode code, struct error *err);
