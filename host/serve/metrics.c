@@ -194,6 +194,12 @@ void metric_set(struct metric *metric, double value, const char *const *values) 
         series->value = value;
 }
 
+void metric_set_add(struct metric *metric, double value, const char *const *values) {
+    struct series *series = metric ? find_series(metric, values) : NULL;
+    if (series)
+        series->value += value;
+}
+
 int metrics_add_collector(struct metrics *metrics, void (*collect)(void *context), void *context) {
     if (mem_grow(&metrics->collectors, &metrics->cap, metrics->count + 1,
                  sizeof *metrics->collectors) < 0)

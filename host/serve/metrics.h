@@ -30,6 +30,8 @@ struct metric *metric_register(struct metrics *metrics, enum metric_type type, c
 void metric_record(struct metric *metric, double value, const char *const *values);
 /* A counter whose total is known elsewhere: sets. */
 void metric_set(struct metric *metric, double value, const char *const *values);
+/* A gauge or total that has several parts: adds to what metric_clear() left empty. */
+void metric_set_add(struct metric *metric, double value, const char *const *values);
 /* Forgets all label sets, before a collector fills it anew. */
 void metric_clear(struct metric *metric);
 
