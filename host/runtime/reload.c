@@ -218,6 +218,15 @@ static void on_died(struct program *program) {
     loop_timer_start(&slot->retry, 300 * NS_PER_S);
 }
 
+void reload_rebuild_lost(struct reload *reload) {
+    struct list *link, *next;
+    LIST_EACH(link, next, &reload->slots) {
+        struct slot *slot = CONTAINER_OF(link, struct slot, link);
+        if (slot->live && worker_script_lost(slot->live->script))
+            on_died(slot->live);
+    }
+}
+
 static void on_grace(struct loop_timer *timer) {
     struct slot *slot = CONTAINER_OF(timer, struct slot, grace);
     struct list *link, *next, *inner, *after;

@@ -43,7 +43,6 @@ struct reload {
     uint64_t swaps, failures;
     uint64_t last_swap_ns; /* how long the last one took from notice to live */
     void (*on_outcome)(struct reload *reload, struct slot *slot, bool ok);
-    bool strict_failed; /* a file failed at start */
 };
 
 struct reload *reload_create(struct host *host, const char *const *folders, const char *config,
@@ -56,6 +55,9 @@ void reload_set_config(struct reload *reload, const char *config);
 bool reload_quiet(const struct reload *reload);
 void reload_cancel_all(struct reload *reload);
 void reload_destroy(struct reload *reload); /* everything quiet by then; NULL is fine */
+
+/* A worker's thread was lost: the files that ran on it are loaded anew. */
+void reload_rebuild_lost(struct reload *reload);
 
 /* Leadership changed or draining began. */
 void reload_wake(struct reload *reload);

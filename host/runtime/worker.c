@@ -192,6 +192,10 @@ void worker_unload(struct worker_script *script) {
     mailbox_post(script->body->mailbox, &script->unload_message);
 }
 
+bool worker_script_lost(const struct worker_script *script) {
+    return script->body == NULL;
+}
+
 size_t worker_script_memory(const struct worker_script *script) {
     return atomic_load_explicit(&script->memory, memory_order_relaxed);
 }

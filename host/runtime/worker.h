@@ -45,6 +45,8 @@ int worker_bind(struct worker_script *script, const struct script_view *views, s
                 struct error *err);
 /* Calls under way end aborted; the handle is gone afterwards. NULL is fine. */
 void worker_unload(struct worker_script *script);
+/* Was it on a thread that was given up? Then every call of it ends aborted. */
+bool worker_script_lost(const struct worker_script *script);
 /* Figures for metrics, some events old. */
 size_t worker_script_memory(const struct worker_script *script);
 uint64_t worker_script_cpu(const struct worker_script *script);

@@ -1,0 +1,473 @@
+#include "runtime/manager.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "lease/elector.h"
+#include "runtime/intents.h"
+#include "runtime/reload.h"
+#include "runtime/settings_map.h"
+#include "runtime/telemetry.h"
+#include "serve/server.h"
+
+#define DRAIN_NS (30 * NS_PER_S)
+
+struct reclaim { /* a worker's wish that the core frees objects */
+    struct message message;
+    struct manager *manager;
+    uint32_t posted;
+};
+
+struct manager {
+    const struct manager_options *options;
+    struct host host;
+    struct metrics *metrics;
+    struct server *metrics_server, *probe_server;
+    struct server_route metrics_routes[2], probe_routes[4];
+    struct elector *elector;
+    struct settings_map *settings;
+    struct loop_signal *signals[2];
+    struct loop_timer drain, settle, housekeeping;
+    struct reclaim reclaim;
+    unsigned told; /* signals received */
+    int exit_code;
+    bool stopping, reachable;
+};
+
+static void begin_stop(struct manager *manager, int exit_code);
+
+/* Epochs */
+
+static void on_reclaim(struct message *message) {
+    struct reclaim *reclaim = CONTAINER_OF(message, struct reclaim, message);
+    __atomic_store_n(&reclaim->posted, 0, __ATOMIC_SEQ_CST);
+    epochs_reclaim(reclaim->manager->host.epochs);
+}
+
+static void wake_core(void *context) {
+    struct manager *manager = context;
+    if (__atomic_exchange_n(&manager->reclaim.posted, 1, __ATOMIC_SEQ_CST) == 0)
+        mailbox_post(manager->host.mailbox, &manager->reclaim.message);
+}
+
+static void on_housekeeping(struct loop_timer *timer) {
+    struct manager *manager = CONTAINER_OF(timer, struct manager, housekeeping);
+    epochs_reclaim(manager->host.epochs);
+    loop_timer_start(timer, NS_PER_S);
+}
+
+/* Metrics and probes */
+
+static void serve_metrics(void *context, bool verbose, struct server_answer *answer) {
+    struct manager *manager = context;
+    (void)verbose;
+    answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    metrics_write(manager->metrics, &answer->body);
+}
+
+static void serve_healthz(void *context, bool verbose, struct server_answer *answer) {
+    (void)context;
+    strbuf_adds(&answer->body, verbose ? "[+]ping ok\nhealthz check passed\n" : "ok");
+}
+
+static void serve_readyz(void *context, bool verbose, struct server_answer *answer) {
+    struct manager *manager = context;
+    struct strbuf why = {0};
+    bool synced = reload_ready(manager->host.reload, &why);
+    bool ready = synced && manager->reachable && !manager->stopping;
+    if (!ready)
+        answer->status = 503;
+    if (verbose || !ready)
+        strbuf_printf(&answer->body,
+                      "[%s]api-server%s\n[%s]controllers %s\n[%s]running%s\nreadyz check %s\n",
+                      manager->reachable ? "+" : "-", manager->reachable ? " ok" : " not reached",
+                      synced ? "+" : "-", synced ? "ok" : strbuf_view(&why).data,
+                      manager->stopping ? "-" : "+", manager->stopping ? " draining" : " ok",
+                      ready ? "passed" : "failed");
+    else
+        strbuf_adds(&answer->body, "ok");
+    strbuf_finish(&why);
+}
+
+static int start_server(struct manager *manager, const char *address, bool may_move,
+                        const struct server_route *routes, const char *what, struct server **ret,
+                        struct error *err) {
+    if (address == NULL || strcmp(address, "0") == 0 || *address == '\0')
+        return 0;
+    struct server_options options = {.loop = manager->host.loop,
+                                     .log = manager->host.log,
+                                     .address = address,
+                                     .may_move = may_move,
+                                     .routes = routes};
+    *ret = server_start(&options, err);
+    if (*ret == NULL)
+        return error_prefix(err, "%s", what);
+    struct log_field fields[] = {{"address", server_address(*ret), false}, {0}};
+    log_emit(manager->host.log, LOG_INFO, fields, "%s", what);
+    return 0;
+}
+
+static int start_servers(struct manager *manager, struct error *err) {
+    const struct manager_options *options = manager->options;
+    manager->metrics_routes[0] = (struct server_route){"/metrics", serve_metrics, manager};
+    manager->probe_routes[0] = (struct server_route){"/healthz", serve_healthz, manager};
+    manager->probe_routes[1] = (struct server_route){"/readyz", serve_readyz, manager};
+    manager->probe_routes[2] = (struct server_route){"/livez", serve_healthz, manager};
+    int rc =
+        start_server(manager, options->metrics_address, options->metrics_may_move,
+                     manager->metrics_routes, "serving metrics", &manager->metrics_server, err);
+    return rc < 0 ? rc
+                  : start_server(manager, options->probe_address, options->probe_may_move,
+                                 manager->probe_routes, "serving health probes",
+                                 &manager->probe_server, err);
+}
+
+/* What the rest of the host tells */
+
+static void on_request(void *context, const char *method, int status) {
+    struct manager *manager = context;
+    manager->reachable = status > 0 || manager->reachable;
+    if (manager->host.telemetry)
+        telemetry_request(manager->host.telemetry, method, status);
+}
+
+static void on_result(struct controller *controller, const char *result, double seconds) {
+    telemetry_result(controller->host->telemetry, controller->name, result, seconds);
+}
+
+static void on_outcome(struct reload *reload, struct slot *slot, bool ok) {
+    struct manager *manager = CONTAINER_OF(reload->host, struct manager, host);
+    struct event_about about = {
+        .api_version = "v1", .kind = "Namespace", .ns = manager->host.ns, .name = manager->host.ns};
+    telemetry_reload(manager->host.telemetry, slot->name, ok);
+    if (!manager->host.leading) /* R12: only the leader writes Events about files */
+        return;
+    char text[1100];
+    snprintf(text, sizeof text, "%s: %s", slot->name, ok ? "is live" : slot->error.message);
+    event_record(manager->host.events, "moonlet", &about, ok ? "Normal" : "Warning",
+                 ok ? "ControllerLoaded" : "ControllerLoadFailed", text);
+}
+
+static void on_settle(struct loop_timer *timer);
+
+static void on_changed(struct host *host) {
+    struct manager *manager = CONTAINER_OF(host, struct manager, host);
+    if (!loop_timer_active(&manager->settle))
+        loop_timer_start(&manager->settle, 0);
+}
+
+static void on_worker_lost(void *context, struct worker *worker) {
+    struct manager *manager = context;
+    (void)worker;
+    log_error(manager->host.log,
+              "a worker thread did not come back and was replaced; its controllers are built anew");
+    reload_rebuild_lost(manager->host.reload);
+}
+
+/* Leadership */
+
+static void on_started(void *context) {
+    struct manager *manager = context;
+    manager->host.leading = true;
+    log_info(manager->host.log, "leading");
+    telemetry_leader(manager->host.telemetry, manager->options->lease_name, true);
+    reload_wake(manager->host.reload);
+    on_changed(&manager->host);
+}
+
+static void on_stopped(void *context) {
+    struct manager *manager = context;
+    manager->host.leading = false;
+    telemetry_leader(manager->host.telemetry, manager->options->lease_name, false);
+    log_error(manager->host.log, "the lease is lost; ending");
+    elector_destroy(manager->elector);
+    manager->elector = NULL;
+    reload_cancel_all(manager->host.reload);
+    begin_stop(manager, 3);
+}
+
+static void on_leader(void *context, const char *identity) {
+    struct manager *manager = context;
+    struct log_field fields[] = {{"leader", identity, false}, {0}};
+    log_emit(manager->host.log, LOG_INFO, fields, "leader election");
+}
+
+static int start_leadership(struct manager *manager, struct error *err) {
+    const struct manager_options *options = manager->options;
+    if (!options->leader_elect) {
+        manager->host.leading = true;
+        return 0;
+    }
+    struct elector_options how = {.loop = manager->host.loop,
+                                  .client = manager->host.client,
+                                  .rng = &manager->host.rng,
+                                  .ns = options->lease_namespace,
+                                  .name = options->lease_name,
+                                  .identity = options->identity,
+                                  .lease_ns = options->lease_duration_ns,
+                                  .renew_deadline_ns = options->renew_deadline_ns,
+                                  .retry_period_ns = options->retry_period_ns,
+                                  .on_started = on_started,
+                                  .on_stopped = on_stopped,
+                                  .on_leader = on_leader,
+                                  .context = manager};
+    telemetry_leader(manager->host.telemetry, options->lease_name, false);
+    manager->elector = elector_start(&how, err);
+    return manager->elector ? 0 : err->code;
+}
+
+/* The end */
+
+static void quit(struct manager *manager) {
+    loop_timer_stop(&manager->drain);
+    loop_stop(manager->host.loop);
+}
+
+static void on_released(void *context) {
+    quit(context);
+}
+
+static void finish_stop(struct manager *manager) {
+    struct elector *elector = manager->elector;
+    manager->elector = NULL;
+    if (elector)
+        elector_release(elector, on_released, manager);
+    else
+        quit(manager);
+}
+
+static void on_drain(struct loop_timer *timer) {
+    struct manager *manager = CONTAINER_OF(timer, struct manager, drain);
+    log_warn(manager->host.log, "calls still in work after %d s are cancelled",
+             (int)(DRAIN_NS / NS_PER_S));
+    reload_cancel_all(manager->host.reload);
+}
+
+static void begin_stop(struct manager *manager, int exit_code) {
+    if (manager->stopping)
+        return;
+    manager->stopping = manager->host.draining = true;
+    manager->exit_code = exit_code;
+    loop_timer_start(&manager->drain, DRAIN_NS);
+    on_changed(&manager->host);
+}
+
+static void on_signal(void *context, int signum) {
+    struct manager *manager = context;
+    if (manager->told++ > 0) {
+        log_warn(manager->host.log, "second signal: ending at once");
+        _Exit(130);
+    }
+    log_info(manager->host.log, "%s: draining; a second signal ends at once",
+             signum == SIGINT ? "SIGINT" : "SIGTERM");
+    begin_stop(manager, 0);
+}
+
+static void list_delayed(void *context, struct str key, uint64_t left_ns) {
+    const struct controller *controller = context;
+    log_info(controller->host->log, "left for later: %s " STR_FORMAT " in %.1f s", controller->name,
+             STR_ARG(key), (double)left_ns / 1e9);
+}
+
+/* --once: nothing queued, nothing in work (R13). */
+static void end_once(struct manager *manager) {
+    struct list *link, *next;
+    LIST_EACH(link, next, &manager->host.reload->controllers) {
+        struct controller *controller = CONTAINER_OF(link, struct controller, link);
+        workqueue_each_delayed(controller->queue, list_delayed, controller);
+    }
+    begin_stop(manager, reload_any_failed(manager->host.reload) ? 1 : 0);
+}
+
+/* Something changed: is there an end to come to? */
+static void on_settle(struct loop_timer *timer) {
+    struct manager *manager = CONTAINER_OF(timer, struct manager, settle);
+    struct reload *reload = manager->host.reload;
+    if (manager->stopping) {
+        if (reload_quiet(reload))
+            finish_stop(manager);
+        else
+            loop_timer_start(timer, 10 * NS_PER_MS);
+        return;
+    }
+    if (manager->options->strict && reload_any_failed(reload) && reload->swaps == 0) {
+        begin_stop(manager, 1);
+        return;
+    }
+    if (!manager->options->once || !manager->host.leading)
+        return;
+    if (reload_settled(reload) && event_recorder_idle(manager->host.events))
+        end_once(manager);
+    else
+        loop_timer_start(timer, 20 * NS_PER_MS);
+}
+
+/* Config values from a ConfigMap */
+
+static void on_settings(void *context, const char *json) {
+    struct manager *manager = context;
+    struct error err;
+    reload_set_config(manager->host.reload, json);
+    if (reload_scan(manager->host.reload, &err) < 0)
+        log_error(manager->host.log, "controllers: %s", err.message);
+}
+
+/* Start */
+
+static int start_cache(struct manager *manager, struct error *err) {
+    struct host *host = &manager->host;
+    const struct manager_options *options = manager->options;
+    struct kube_client_options how = {.loop = host->loop,
+                                      .config = options->config,
+                                      .watches = options->watches,
+                                      .calls = options->calls,
+                                      .user_agent = "moonlet/" MOONLET_VERSION " (linux)",
+                                      .on_request = on_request,
+                                      .context = manager};
+    if ((host->mailbox = mailbox_create(host->loop, err)) == NULL ||
+        (host->client = kube_client_create(&how, err)) == NULL ||
+        (host->discovery = discovery_create(host->client, err)) == NULL ||
+        (host->dag = dag_create(&(struct dag_options){0}, err)) == NULL ||
+        (host->epochs = epochs_create(host->dag, wake_core, manager, err)) == NULL ||
+        (host->intents = intents_create(host->dag, 200000, err)) == NULL ||
+        (host->events = event_recorder_create(host->client, host->loop, &host->rng,
+                                              options->identity, err)) == NULL)
+        return err->code;
+    struct informer_set_options informers = {.loop = host->loop,
+                                             .client = host->client,
+                                             .discovery = host->discovery,
+                                             .dag = host->dag,
+                                             .epochs = host->epochs,
+                                             .rng = &host->rng,
+                                             .log = host->log};
+    host->informers = informer_set_create(&informers, err);
+    return host->informers ? 0 : err->code;
+}
+
+static int start_workers(struct manager *manager, struct error *err) {
+    struct host *host = &manager->host;
+    size_t count = manager->options->workers ? manager->options->workers : 2;
+    host->workers = mem_calloc(count, sizeof(struct worker *));
+    if (host->workers == NULL)
+        return error_set(err, ERROR_NOMEM, "no memory for workers");
+    for (size_t i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "worker-%zu", i + 1);
+        struct worker_options options = {.core = host->loop,
+                                         .engine = manager->options->engine,
+                                         .log = host->log,
+                                         .epochs = host->epochs,
+                                         .name = name,
+                                         .host_name = manager->options->identity,
+                                         .host_namespace = host->ns,
+                                         .on_lost = on_worker_lost,
+                                         .context = manager};
+        host->workers[i] = worker_start(&options, err);
+        if (host->workers[i] == NULL)
+            return err->code;
+        host->worker_count++;
+    }
+    return 0;
+}
+
+static int start(struct manager *manager, struct error *err) {
+    struct host *host = &manager->host;
+    const struct manager_options *options = manager->options;
+    int rc = start_cache(manager, err);
+    if (rc == 0)
+        rc = start_workers(manager, err);
+    if (rc < 0)
+        return rc;
+    host->reload =
+        reload_create(host, options->folders, options->script_config, options->watch_files, err);
+    if (host->reload == NULL || (manager->metrics = metrics_create(err)) == NULL ||
+        (host->telemetry = telemetry_create(host, manager->metrics, err)) == NULL)
+        return err->code;
+    host->reload->on_outcome = on_outcome;
+    rc = start_servers(manager, err);
+    if (rc == 0)
+        rc = start_leadership(manager, err);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; i < 2; i++) {
+        manager->signals[i] =
+            loop_signal_open(host->loop, i ? SIGINT : SIGTERM, on_signal, manager, err);
+        if (manager->signals[i] == NULL)
+            return err->code;
+    }
+    loop_timer_start(&manager->housekeeping, NS_PER_S);
+    if (options->config_map == NULL)
+        return reload_scan(host->reload, err);
+    manager->settings = settings_map_start(host, options->config_map, options->script_config,
+                                           on_settings, manager, err);
+    return manager->settings ? 0 : err->code;
+}
+
+static void stop(struct manager *manager) {
+    struct host *host = &manager->host;
+    settings_map_stop(manager->settings);
+    elector_destroy(manager->elector);
+    server_stop(manager->metrics_server);
+    server_stop(manager->probe_server);
+    reload_destroy(host->reload);
+    for (size_t i = 0; i < host->worker_count; i++)
+        worker_stop(host->workers[i]);
+    mem_free(host->workers);
+    informer_set_destroy(host->informers);
+    event_recorder_destroy(host->events);
+    intents_destroy(host->intents);
+    metrics_destroy(manager->metrics);
+    telemetry_destroy(host->telemetry);
+    host->telemetry = NULL;
+    loop_timer_stop(&manager->drain);
+    loop_timer_stop(&manager->settle);
+    loop_timer_stop(&manager->housekeeping);
+    for (int i = 0; i < 2; i++)
+        loop_signal_close(manager->signals[i]);
+    mailbox_destroy(host->mailbox);
+    epochs_destroy(host->epochs);
+    dag_destroy(host->dag);
+    discovery_destroy(host->discovery);
+    kube_client_destroy(host->client);
+}
+
+int manager_run(const struct manager_options *options) {
+    struct manager *manager = mem_zalloc(sizeof *manager);
+    struct error err;
+    if (manager == NULL) {
+        log_error(options->log, "no memory to start");
+        return 1;
+    }
+    struct host *host = &manager->host;
+    manager->options = options;
+    manager->reclaim = (struct reclaim){.message = {.deliver = on_reclaim}, .manager = manager};
+    host->loop = options->loop;
+    host->clock = options->clock;
+    host->log = options->log;
+    rng_init(&host->rng, options->seed);
+    host->config = options->config;
+    host->fetches = options->fetches;
+    host->limits = options->limits;
+    host->ns = options->config->namespace_ ? options->config->namespace_ : "default";
+    host->namespaces = options->namespaces;
+    host->reload_grace_ns = options->reload_grace_ns ? options->reload_grace_ns : 10 * NS_PER_S;
+    host->install_options = options->crds;
+    host->changed = on_changed;
+    host->on_result = on_result;
+    loop_timer_init(host->loop, &manager->drain, on_drain);
+    loop_timer_init(host->loop, &manager->settle, on_settle);
+    loop_timer_init(host->loop, &manager->housekeeping, on_housekeeping);
+    if (start(manager, &err) < 0) {
+        log_error(host->log, "%s", err.message);
+        manager->exit_code = 1;
+    } else {
+        loop_run(host->loop);
+    }
+    stop(manager);
+    int exit_code = manager->exit_code;
+    mem_free(manager);
+    return exit_code;
+}
