@@ -167,7 +167,7 @@ static int try_listen(struct sockaddr_storage *address, socklen_t len) {
 
 static int open_listener(const struct server_options *options, struct error *err) {
     struct sockaddr_storage address;
-    socklen_t len;
+    socklen_t len = 0;
     if (parse_address(options->address, &address, &len, err) < 0)
         return -1;
     int fd = try_listen(&address, len);

@@ -1,0 +1,199 @@
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "addon/rules.h"
+#include "base/mem.h"
+#include "cli/load.h"
+#include "yaml/yaml.h"
+
+/* moonlet crds and moonlet rbac: YAML for kubectl apply. */
+
+#define SETTINGS                                                                                   \
+    {"set", OPTION_LIST, "NAME.KEY=VALUE",                                                         \
+     NULL,  NULL,        "a config value of a controller; may be repeated"},                       \
+        {"config", OPTION_TEXT, "FILE",                                                            \
+         NULL,     NULL,        "settings file; else ./moonlet.yaml if it is there"},              \
+        {"help", OPTION_FLAG, NULL, NULL, NULL, "this page"},                                      \
+        {NULL, OPTION_FLAG, NULL, NULL, NULL, NULL},
+
+static const struct option_spec crds_specs[] = {SETTINGS};
+static const struct option_spec rbac_specs[] = {
+    {"name", OPTION_TEXT, "NAME", "moonlet", NULL, "of the ServiceAccount and the roles"},
+    {"namespace", OPTION_TEXT, "NAME", "moonlet-system", NULL, "where the host runs"},
+    {"crds", OPTION_TEXT, "MODE", "check", "apply|check|skip",
+     "may the host write the files' CRDs?"},
+    SETTINGS};
+
+static void print_document(json_t *document) {
+    struct strbuf text = {0};
+    yaml_dump(document, &text);
+    printf("---\n%s", text.data ? text.data : "");
+    strbuf_finish(&text);
+    json_decref(document);
+}
+
+static struct loader *load_all(const struct command_context *context, struct options *options,
+                               int *ret_exit) {
+    const char *const *folders = cli_folders(options);
+    struct error err;
+    *ret_exit = EXIT_USAGE;
+    if (folders == NULL)
+        return NULL;
+    struct loader *loader = loader_open(context, options, folders, &err);
+    *ret_exit = loader ? EXIT_OK : cli_fail(&err);
+    if (loader && loader_print_errors(loader) > 0) { /* half a list would be worse than none */
+        *ret_exit = EXIT_FAILED;
+        loader_close(loader);
+        return NULL;
+    }
+    return loader;
+}
+
+static int crds(const struct command_context *context, struct options *options) {
+    int exit_code;
+    struct loader *loader = load_all(context, options, &exit_code);
+    struct map printed = {0};
+    for (size_t i = 0; loader && i < loader_count(loader); i++) {
+        const struct declaration *declaration = loader_at(loader, i)->declaration;
+        for (size_t k = 0; k < declaration->crd_count; k++) {
+            struct str name = str_of(declaration->crds[k].name);
+            if (map_get(&printed, name) || map_set(&printed, name, (void *)1, NULL) < 0)
+                continue;
+            print_document(json_loads(declaration->crds[k].json, 0, NULL));
+        }
+    }
+    map_finish(&printed);
+    loader_close(loader);
+    return exit_code;
+}
+
+static json_t *verbs_of(unsigned verbs) {
+    json_t *list = json_array();
+    for (unsigned i = 0; i < 7; i++)
+        if (verbs & 1u << i)
+            json_array_append_new(list, json_string(rule_verb_names[i]));
+    return list;
+}
+
+/* The rules that hold in `ns` (NULL: everywhere), as a role's `rules`. */
+static json_t *rules_in(const struct rules *rules, const char *ns) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct rule *rule = &rules->items[i];
+        if (ns ? rule->ns == NULL || strcmp(rule->ns, ns) != 0 : rule->ns != NULL)
+            continue;
+        json_t *one = json_pack("{s:[s],s:[s],s:o}", "apiGroups", rule->group, "resources",
+                                rule->resource, "verbs", verbs_of(rule->verbs));
+        if (rule->name)
+            json_object_set_new(one, "resourceNames", json_pack("[s]", rule->name));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+struct role {
+    const char *kind; /* "ClusterRole" or "Role" */
+    const char *name, *ns, *account, *account_ns;
+};
+
+static void print_role(const struct role *role, json_t *rules) {
+    char binding[32];
+    if (json_array_size(rules) == 0) {
+        json_decref(rules);
+        return;
+    }
+    json_t *meta = json_pack("{s:s,s:s*}", "name", role->name, "namespace", role->ns);
+    print_document(json_pack("{s:s,s:s,s:O,s:o}", "apiVersion", "rbac.authorization.k8s.io/v1",
+                             "kind", role->kind, "metadata", meta, "rules", rules));
+    snprintf(binding, sizeof binding, "%sBinding", role->kind);
+    print_document(json_pack("{s:s,s:s,s:o,s:{s:s,s:s,s:s},s:[{s:s,s:s,s:s}]}", "apiVersion",
+                             "rbac.authorization.k8s.io/v1", "kind", binding, "metadata", meta,
+                             "roleRef", "apiGroup", "rbac.authorization.k8s.io", "kind", role->kind,
+                             "name", role->name, "subjects", "kind", "ServiceAccount", "name",
+                             role->account, "namespace", role->account_ns));
+}
+
+/* One ClusterRole, and a Role for each namespace in which rules are enough. */
+static void print_roles(const struct rules *rules, const char *name, const char *account,
+                        const char *account_ns) {
+    struct map done = {0};
+    struct role role = {"ClusterRole", name, NULL, account, account_ns};
+    print_role(&role, rules_in(rules, NULL));
+    role.kind = "Role";
+    for (size_t i = 0; i < rules->count; i++) {
+        role.ns = rules->items[i].ns;
+        if (role.ns == NULL || map_get(&done, str_of(role.ns)) ||
+            map_set(&done, str_of(role.ns), (void *)1, NULL) < 0)
+            continue;
+        print_role(&role, rules_in(rules, role.ns));
+    }
+    map_finish(&done);
+}
+
+static int print_definition(const struct declaration *declaration,
+                            const struct definition *definition, const char *account,
+                            const char *ns, struct error *err) {
+    struct rules rules = {0};
+    CLEANUP(mem_freep) char *name = mem_printf("%s-%s", account, definition->name);
+    int rc = name ? rules_for_definition(&rules, declaration, definition, err)
+                  : error_set(err, ERROR_NOMEM, "no memory for the permissions");
+    if (rc == 0)
+        print_roles(&rules, name, account, ns);
+    rules_finish(&rules);
+    return rc;
+}
+
+static int print_host(struct loader *loader, const char *account, const char *ns, bool apply_crds,
+                      struct error *err) {
+    struct rules rules = {0};
+    size_t count = loader_count(loader);
+    const struct declaration **all = mem_calloc(count, sizeof *all);
+    int rc = all ? 0 : error_set(err, ERROR_NOMEM, "no memory for the permissions");
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        all[i] = loader_at(loader, i)->declaration;
+    if (rc == 0)
+        rc = rules_for_host(&rules, all, count, ns, apply_crds, err);
+    if (rc == 0)
+        print_roles(&rules, account, account, ns);
+    mem_free(all);
+    rules_finish(&rules);
+    return rc;
+}
+
+static int rbac(const struct command_context *context, struct options *options) {
+    const char *account = option_text(options, "name"), *ns = option_text(options, "namespace");
+    bool apply_crds = strcmp(option_text(options, "crds"), "apply") == 0;
+    int exit_code;
+    struct loader *loader = load_all(context, options, &exit_code);
+    struct error err;
+    int rc = 0;
+    if (loader == NULL)
+        return exit_code;
+    print_document(json_pack("{s:s,s:s,s:{s:s,s:s}}", "apiVersion", "v1", "kind", "ServiceAccount",
+                             "metadata", "name", account, "namespace", ns));
+    rc = print_host(loader, account, ns, apply_crds, &err);
+    for (size_t i = 0; rc == 0 && i < loader_count(loader); i++) {
+        const struct declaration *declaration = loader_at(loader, i)->declaration;
+        for (size_t k = 0; rc == 0 && k < declaration->count; k++)
+            rc = print_definition(declaration, &declaration->definitions[k], account, ns, &err);
+    }
+    loader_close(loader);
+    return rc < 0 ? cli_fail(&err) : EXIT_OK;
+}
+
+const struct command command_crds = {
+    "crds",
+    "DIR...",
+    "Prints the CustomResourceDefinitions of controller files.",
+    "For clusters in which the host may not write them: moonlet crds DIR | kubectl apply -f -",
+    crds_specs,
+    crds};
+const struct command command_rbac = {
+    "rbac",
+    "DIR...",
+    "Prints the least-privilege RBAC that controller files need.",
+    "A ServiceAccount, the host's own rules, and a ClusterRole or Role per definition with its\n"
+    "binding, computed from what the files declare.",
+    rbac_specs,
+    rbac};
