@@ -173,10 +173,13 @@ static int start_http(struct kube_call *call, struct error *err) {
 static void on_credentials(struct kube_waiter *waiter, const struct error *failure) {
     struct kube_call *call = CONTAINER_OF(waiter, struct kube_call, waiter);
     struct error err;
-    if (failure)
-        end(call, NULL, failure);
-    else if (send_request(call, &err) < 0)
+    if (failure) {
+        err = *failure;
+        err.status = -1; /* it never left */
         end(call, NULL, &err);
+    } else if (send_request(call, &err) < 0) {
+        end(call, NULL, &err);
+    }
 }
 
 static int send_request(struct kube_call *call, struct error *err) {

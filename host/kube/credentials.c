@@ -8,6 +8,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "kube/base64.h"
+#include "kube/plugin.h"
 
 enum { FILE_MAX = 4 * 1024 * 1024 };
 #define REREAD_NS (60 * NS_PER_S) /* also when stat() shows no change */
@@ -24,7 +26,11 @@ struct kube_credentials {
     struct loop *loop;
     const struct kube_config *config;
     struct source ca, cert, key, token;
-    struct kube_identity *now; /* NULL: to be built */
+    struct kube_identity *now;  /* NULL: to be built */
+    struct kube_plugin *plugin; /* under way, or NULL */
+    bool has_result;            /* of the plugin; the four below */
+    int64_t expires;            /* wall ns; 0 = never */
+    char *plugin_token, *plugin_cert, *plugin_key;
     struct list waiters;
 };
 
@@ -125,19 +131,6 @@ static int refresh_all(struct kube_credentials *c, bool *changed, struct error *
     return 0;
 }
 
-static void base64(struct strbuf *out, const char *data, size_t len) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < len; i += 3) {
-        uint32_t bits = (uint32_t)(unsigned char)data[i] << 16;
-        bits |= i + 1 < len ? (uint32_t)(unsigned char)data[i + 1] << 8 : 0;
-        bits |= i + 2 < len ? (unsigned char)data[i + 2] : 0;
-        strbuf_addc(out, digits[bits >> 18]);
-        strbuf_addc(out, digits[bits >> 12 & 63]);
-        strbuf_addc(out, i + 1 < len ? digits[bits >> 6 & 63] : '=');
-        strbuf_addc(out, i + 2 < len ? digits[bits & 63] : '=');
-    }
-}
-
 static int add_bearer(struct strbuf *out, const char *token, const char *what, struct error *err) {
     while (*token == ' ' || *token == '\n' || *token == '\r' || *token == '\t')
         token++;
@@ -160,7 +153,9 @@ static int authorize(struct kube_credentials *c, char **ret, struct error *err) 
     const struct kube_config *config = c->config;
     struct strbuf text = {0};
     int rc = 0;
-    if (c->token.text) {
+    if (c->plugin_token) {
+        rc = add_bearer(&text, c->plugin_token, config->exec->command, err);
+    } else if (c->token.text) {
         rc = add_bearer(&text, c->token.text, c->token.path, err);
     } else if (config->token) {
         rc = add_bearer(&text, config->token, "token", err);
@@ -170,7 +165,7 @@ static int authorize(struct kube_credentials *c, char **ret, struct error *err) 
             mem_printf("%s:%s", config->username, config->password ? config->password : "");
         strbuf_adds(&text, "Basic ");
         if (pair)
-            base64(&text, pair, strlen(pair));
+            base64_encode(&text, pair, strlen(pair));
         text.failed |= pair == NULL;
     }
     if (rc == 0 && text.len)
@@ -186,6 +181,18 @@ static int copy(char **ret, const char *text) {
     return text && *ret == NULL ? ERROR_NOMEM : 0;
 }
 
+static const char *cert_of(const struct kube_credentials *c) {
+    if (c->plugin_cert)
+        return c->plugin_cert;
+    return c->config->cert_pem ? c->config->cert_pem : c->cert.text;
+}
+
+static const char *key_of(const struct kube_credentials *c) {
+    if (c->plugin_cert)
+        return c->plugin_key;
+    return c->config->key_pem ? c->config->key_pem : c->key.text;
+}
+
 static struct kube_identity *build(struct kube_credentials *c, struct error *err) {
     const struct kube_config *config = c->config;
     struct kube_identity *identity = mem_zalloc(sizeof *identity);
@@ -195,8 +202,7 @@ static struct kube_identity *build(struct kube_credentials *c, struct error *err
     }
     identity->refs = 1;
     if (copy(&identity->ca, config->ca_pem ? config->ca_pem : c->ca.text) < 0 ||
-        copy(&identity->cert, config->cert_pem ? config->cert_pem : c->cert.text) < 0 ||
-        copy(&identity->key, config->key_pem ? config->key_pem : c->key.text) < 0) {
+        copy(&identity->cert, cert_of(c)) < 0 || copy(&identity->key, key_of(c)) < 0) {
         error_set(err, ERROR_NOMEM, "no memory for credentials");
         goto failed;
     }
@@ -213,12 +219,68 @@ failed:
     return NULL;
 }
 
+static void forget_result(struct kube_credentials *c) {
+    wipe(c->plugin_token);
+    mem_free(c->plugin_cert);
+    wipe(c->plugin_key);
+    c->plugin_token = c->plugin_cert = c->plugin_key = NULL;
+    c->has_result = false;
+    kube_identity_unref(c->now);
+    c->now = NULL;
+}
+
+static int keep_result(struct kube_credentials *c, const struct kube_plugin_result *result,
+                       struct error *err) {
+    if (result->expires && result->expires <= clock_wall(loop_clock(c->loop)))
+        return error_set(err, ERROR_UNAVAILABLE,
+                         "plugin '%s': its credentials have expired already",
+                         c->config->exec->command);
+    c->expires = result->expires;
+    c->has_result = true;
+    if (copy(&c->plugin_token, result->token) == 0 &&
+        copy(&c->plugin_cert, result->cert_pem) == 0 && copy(&c->plugin_key, result->key_pem) == 0)
+        return 0;
+    forget_result(c);
+    return error_set(err, ERROR_NOMEM, "no memory for credentials");
+}
+
+static void on_plugin(void *context, const struct kube_plugin_result *result,
+                      const struct error *failure) {
+    struct kube_credentials *c = context;
+    struct error err;
+    c->plugin = NULL;
+    forget_result(c);
+    if (failure == NULL && keep_result(c, result, &err) < 0)
+        failure = &err;
+    if (list_empty(&c->waiters))
+        return;
+    struct list now = c->waiters; /* who waits anew waits for another run */
+    now.next->prev = now.prev->next = &now;
+    list_init(&c->waiters);
+    while (!list_empty(&now)) {
+        struct kube_waiter *waiter = CONTAINER_OF(now.next, struct kube_waiter, link);
+        list_remove(&waiter->link);
+        waiter->ready(waiter, failure);
+    }
+}
+
+/* True when what the plugin said is good now. */
+static bool is_current(const struct kube_credentials *c) {
+    return c->has_result && (c->expires == 0 || clock_wall(loop_clock(c->loop)) < c->expires);
+}
+
 int kube_credentials_get(struct kube_credentials *c, struct kube_identity **ret,
                          struct error *err) {
     bool changed = c->now == NULL;
     int rc = refresh_all(c, &changed, err);
     if (rc < 0)
         return rc;
+    if (c->config->exec && !is_current(c)) {
+        const char *ca = c->config->ca_pem ? c->config->ca_pem : c->ca.text;
+        if (c->plugin == NULL)
+            c->plugin = kube_plugin_start(c->loop, c->config, ca, on_plugin, c, err);
+        return c->plugin ? KUBE_CREDENTIALS_PENDING : ERROR_UNAVAILABLE;
+    }
     if (changed) {
         struct error local;
         struct kube_identity *fresh = build(c, &local);
@@ -239,7 +301,9 @@ bool kube_credentials_refused(struct kube_credentials *c, const struct kube_iden
     struct source *sources[] = {&c->cert, &c->key, &c->token};
     if (identity != c->now)
         return true; /* another request found out before */
-    bool changed = false;
+    bool changed = c->config->exec != NULL;
+    if (changed)
+        forget_result(c);
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         sources[i]->read_at = 0;
         if (sources[i]->path) {
@@ -272,19 +336,21 @@ kube_credentials_create(struct loop *loop, const struct kube_config *config, str
     c->key =
         (struct source){.path = config->key_pem ? NULL : config->key_file, .what = "client-key"};
     c->token = (struct source){.path = config->token_file, .what = "tokenFile"};
-    struct kube_identity *first;
-    if (kube_credentials_get(c, &first, err) < 0) {
-        kube_credentials_destroy(c);
-        return NULL;
-    }
+    bool changed = false; /* a plugin runs when the first request needs it */
+    struct kube_identity *first = NULL;
+    int rc = config->exec ? refresh_all(c, &changed, err) : kube_credentials_get(c, &first, err);
     kube_identity_unref(first);
-    return c;
+    if (rc == 0)
+        return c;
+    kube_credentials_destroy(c);
+    return NULL;
 }
 
 void kube_credentials_destroy(struct kube_credentials *c) {
     if (c == NULL)
         return;
-    kube_identity_unref(c->now);
+    kube_plugin_cancel(c->plugin);
+    forget_result(c);
     struct source *sources[] = {&c->ca, &c->cert, &c->key, &c->token};
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
         wipe(sources[i]->text);

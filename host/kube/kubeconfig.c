@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "kube/base64.h"
 #include "yaml/yaml.h"
 
 enum { FILES_MAX = 64, FILE_MAX = 4 * 1024 * 1024 };
@@ -188,53 +189,13 @@ static int get_bool(struct merge *m, const struct entry *e, const json_t *object
     return 0;
 }
 
-static int digit_of(char c) {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Decodes base64 with padding and line breaks into `out`; false when it is none. */
-static bool decode(const char *text, struct strbuf *out) {
-    uint32_t bits = 0;
-    int have = 0, padding = 0;
-    for (; *text; text++) {
-        if (*text == '\n' || *text == '\r')
-            continue;
-        if (*text == '=') {
-            padding++;
-            continue;
-        }
-        int digit = digit_of(*text);
-        if (digit < 0 || padding)
-            return false;
-        bits = bits << 6 | (uint32_t)digit;
-        if (++have == 4) {
-            const char bytes[] = {(char)(bits >> 16), (char)(bits >> 8), (char)bits};
-            strbuf_add(out, bytes, 3);
-            have = 0;
-        }
-    }
-    if (have == 1 || (have == 0 ? padding != 0 : have + padding != 4))
-        return false;
-    if (have >= 2)
-        strbuf_addc(out, (char)(have == 2 ? bits >> 4 : bits >> 10));
-    if (have == 3)
-        strbuf_addc(out, (char)(bits >> 2));
-    return true;
-}
-
 static int get_data(struct merge *m, const struct entry *e, const char *field, char **ret) {
     char *text = NULL;
     int rc = get_text(m, e, e->body, field, &text);
     if (rc < 0 || text == NULL)
         return rc;
     struct strbuf out = {0};
-    if (!decode(text, &out))
+    if (!base64_decode(text, &out))
         rc = bad(m, e, field, "is not base64");
     else if (memchr(out.data ? out.data : "", '\0', out.len))
         rc = bad(m, e, field, "is not PEM");

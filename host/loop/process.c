@@ -160,6 +160,7 @@ struct loop_process *loop_process_start(struct loop *loop,
 
 void loop_process_cancel(struct loop_process *process) {
     process->silent = true;
+    loop_timer_stop(&process->deadline); /* loop_destroy() waits for the child, not for this */
     if (process->exited) {
         process->out_ended = process->errors_ended = true;
         finish_when_done(process);
