@@ -341,16 +341,17 @@ static int code_of(CURLcode code, bool sent) {
 
 int http_call_result(struct http_call *call, CURLcode code, struct error *err) {
     const char *method = call->request.method, *url = call->request.url;
+    int len = (int)strcspn(url, "?#"); /* the query is long, and may say more than a log should */
     if (call->failure.code) {
         *err = call->failure;
-        return error_prefix(err, "%s %s", method, url);
+        return error_prefix(err, "%s %.*s", method, len, url);
     }
     if (code == CURLE_OK)
         return 0;
     /* Set, and never 0, once curl has a connection and begins to send; repeats do not clear it. */
     curl_off_t sending = 0;
     curl_easy_getinfo(call->easy, CURLINFO_PRETRANSFER_TIME_T, &sending);
-    error_set(err, code_of(code, sending != 0), "%s %s: %s", method, url,
+    error_set(err, code_of(code, sending != 0), "%s %.*s: %s", method, len, url,
               *call->text ? call->text : curl_easy_strerror(code));
     err->status = sending == 0 ? -1 : 0;
     return err->code;

@@ -116,7 +116,7 @@ static void on_done(void *context, const struct http_answer *answer, struct str 
         return;
     char what[512];
     struct error err;
-    snprintf(what, sizeof what, "%s %s", call->method, call->url);
+    snprintf(what, sizeof what, "%s %.*s", call->method, (int)strcspn(call->url, "?"), call->url);
     kube_status_decode(ours.body, status, what, &err);
     read_retry_after(answer, &err);
     end(call, &ours, &err);
