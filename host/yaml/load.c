@@ -158,7 +158,11 @@ static int key_text(struct loader *l, struct strbuf *key, bool *ret_merge) {
     else
         rc = refuse(l, &at, "a key must not be null");
     json_decref(value);
-    return rc == 0 && key->failed ? no_memory(l) : rc;
+    if (rc == 0 && key->failed)
+        return no_memory(l);
+    if (rc == 0 && memchr(key->data, '\0', key->len)) /* jansson copies such keys cut short */
+        return refuse(l, &at, "a key must not hold a NUL");
+    return rc;
 }
 
 /* Adds to `merged` what it does not have; the first of a list of maps wins. */

@@ -39,6 +39,7 @@ static void yaml_load_refuses_with_line_and_column(void **state) {
         {"[a]: 1\n", "line 1, column 1: a key must be a scalar"},
         {"? [a]\n: 1\n", "line 1, column 3: a key must be a scalar"},
         {"~: 1\n", "line 1, column 1: a key must not be null"},
+        {"\"a\\0b\": 1\n", "line 1, column 1: a key must not hold a NUL"},
         {"a: .inf\n", "line 1, column 4: JSON has no infinity"},
         {"a: !!int x\n", "line 1, column 4: the value is not what its tag says"},
         {"a: !!binary aGk=\n", "line 1, column 4: !!binary"},
