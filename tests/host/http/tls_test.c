@@ -253,11 +253,53 @@ static void tls_fifty_streams_on_http1_all_flow(void **state) {
     assert_int_equal(mem_stats().blocks, before.blocks);
 }
 
+static void tls_held_calls_go_when_the_first_is_cancelled_or_fails(void **state) {
+    (void)state;
+    if (fixture.ca == NULL)
+        skip();
+    struct http_tls good = {.ca_pem = fixture.ca}, bad = {.ca_pem = fixture.cert};
+    for (int cancelled = 0; cancelled <= 1; cancelled++) {
+        struct mem_stats before = mem_stats();
+        struct error err;
+        struct loop *loop = loop_create(clock_real(), &err);
+        struct http_transport *transport = http_curl_create(loop, &err);
+        struct seen seen[4] = {{0}};
+        struct http_call *calls[4];
+        char url[128];
+        snprintf(url, sizeof url, "https://localhost:%d/", fixture.port);
+        for (int i = 0; i < 4; i++) {
+            struct http_request request = {.method = "GET",
+                                           .url = url,
+                                           .tls = i || cancelled ? &good : &bad,
+                                           .proxy = "",
+                                           .on_done = on_done,
+                                           .context = &seen[i]};
+            calls[i] = transport->start(transport, &request, &err);
+            assert_non_null(calls[i]);
+        }
+        if (cancelled)
+            transport->cancel(transport, calls[0]);
+        transport->cancel(transport, calls[1]); /* while it is held */
+        loop_run(loop);
+        assert_int_equal(seen[0].done, !cancelled);
+        assert_int_equal(seen[0].err.code, cancelled ? 0 : ERROR_UNAVAILABLE);
+        assert_int_equal(seen[1].done, 0);
+        for (int i = 2; i < 4; i++) {
+            assert_string_equal(seen[i].body.data, "nobody localhost");
+            strbuf_finish(&seen[i].body);
+        }
+        transport->destroy(transport);
+        loop_destroy(loop);
+        assert_int_equal(mem_stats().blocks, before.blocks);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tls_trusts_nobody_but_the_given_ca),
         cmocka_unit_test(tls_server_name_is_verified_instead_of_the_host),
         cmocka_unit_test(tls_client_certificate_is_shown),
+        cmocka_unit_test(tls_held_calls_go_when_the_first_is_cancelled_or_fails),
         cmocka_unit_test(tls_fifty_streams_on_http1_all_flow),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
