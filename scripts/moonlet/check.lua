@@ -94,4 +94,20 @@ function M.options(options, shape, at, what)
   return options
 end
 
+--- For functions of the library: raises at the controller's line unless `value` is of a wanted
+--- type. nil passes only when it is wanted: "string|nil".
+---@param what string the function and its parameter: "json.decode: text"
+function M.argument(value, wanted, what)
+  for one in wanted:gmatch "[^|]+" do
+    if type(value) == one then return value end
+  end
+  M.misuse(("%s: a %s expected, not %s"):format(what, (wanted:gsub("|nil$", ""):gsub("|", " or ")),
+    value == nil and "nil" or M.describe(value)))
+end
+
+--- Raises at the line of the controller that called the library.
+function M.misuse(message)
+  M.fault(require "moonlet.core".caller(1), message)
+end
+
 return M
