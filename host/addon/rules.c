@@ -35,6 +35,46 @@ static const struct {
     {"storage.k8s.io", "VolumeAttachment", "volumeattachments", false},
 };
 
+static struct str group_of(const char *api_version) {
+    const char *slash = strchr(api_version, '/');
+    return str_n(api_version, slash ? (size_t)(slash - api_version) : 0);
+}
+
+/* Built-in kinds without a status. */
+static const char *const without_status[] = {
+    "v1/ConfigMap",
+    "v1/Secret",
+    "v1/ServiceAccount",
+    "v1/Event",
+    "v1/Endpoints",
+    "v1/PodTemplate",
+    "v1/LimitRange",
+    "apps/v1/ControllerRevision",
+    "coordination.k8s.io/v1/Lease",
+    "discovery.k8s.io/v1/EndpointSlice",
+    "networking.k8s.io/v1/NetworkPolicy",
+    "networking.k8s.io/v1/IngressClass",
+    "rbac.authorization.k8s.io/v1/Role",
+    "rbac.authorization.k8s.io/v1/RoleBinding",
+    "rbac.authorization.k8s.io/v1/ClusterRole",
+    "rbac.authorization.k8s.io/v1/ClusterRoleBinding",
+    "storage.k8s.io/v1/StorageClass",
+    "scheduling.k8s.io/v1/PriorityClass",
+};
+
+static bool has_status(const struct declaration *declaration, const struct kind_match *match) {
+    for (size_t i = 0; i < sizeof without_status / sizeof *without_status; i++)
+        if (strcmp(match->kind, without_status[i]) == 0)
+            return false;
+    struct str group = group_of(match->api_version);
+    for (size_t i = 0; i < declaration->crd_count; i++) {
+        const struct declared_crd *crd = &declaration->crds[i];
+        if (str_is(group, crd->group) && strcmp(match->kind_name, crd->kind) == 0)
+            return strstr(crd->json, "\"subresources\"") != NULL;
+    }
+    return true;
+}
+
 static const char *const built_in_groups[] = {
     "",
     "apps",
@@ -63,11 +103,6 @@ static char *english_plural(const char *kind) {
         str_ends_with(text, "sh"))
         return mem_printf("%ses", lower);
     return mem_printf("%ss", lower);
-}
-
-static struct str group_of(const char *api_version) {
-    const char *slash = strchr(api_version, '/');
-    return str_n(api_version, slash ? (size_t)(slash - api_version) : 0);
 }
 
 char *kind_plural(const struct declaration *declaration, const char *api_version, const char *kind,
@@ -204,10 +239,9 @@ int rules_for_definition(struct rules *rules, const struct declaration *declarat
     if (d->has_resource) {
         unsigned verbs = READ | RULE_PATCH;
         want_match(&target, &d->resource, NULL, verbs);
-        want_match(&target, &d->resource, "status", RULE_PATCH);
-        if (d->handlers & HANDLER_FINALIZE)
-            want_match(&target, &d->resource, "finalizers", RULE_UPDATE);
-        else if (d->owns_count > 0) /* blockOwnerDeletion */
+        if (has_status(declaration, &d->resource))
+            want_match(&target, &d->resource, "status", RULE_PATCH);
+        if (d->owns_count > 0) /* blockOwnerDeletion */
             want_match(&target, &d->resource, "finalizers", RULE_UPDATE);
     }
     for (size_t i = 0; i < d->owns_count; i++)

@@ -16,9 +16,13 @@ static bool declared(const struct operation *op) {
         size_t len = strlen(*prefix);
         if (strncmp(url, *prefix, len) != 0)
             continue;
-        /* "https://a.example" must not allow "https://a.example.evil" */
-        if (len > 0 && ((*prefix)[len - 1] == '/' || strchr("/?#:", url[len])))
-            return true;
+        /* "https://a.example" must not allow "https://a.example.evil" or
+         * "https://a.example:x@evil"; a socket's path ends with a colon. */
+        bool socket = strncmp(*prefix, "http://unix:", 12) == 0;
+        if (len > 0 &&
+            ((*prefix)[len - 1] == '/' || strchr("/?#", url[len]) || (socket && url[len] == ':')))
+            return strstr(url + len, "/../") == NULL && !str_ends_with(str_of(url), "/..") &&
+                   strcasestr(url + len, "%2e") == NULL;
     }
     return false;
 }

@@ -30,7 +30,8 @@ struct manager {
     struct elector *elector;
     struct settings_map *settings;
     struct loop_signal *signals[2];
-    struct loop_timer drain, settle, housekeeping;
+    struct loop_timer drain, settle, housekeeping, greeting;
+    struct kube_call *greeted;
     struct reclaim reclaim;
     unsigned told; /* signals received */
     int exit_code;
@@ -57,6 +58,26 @@ static void on_housekeeping(struct loop_timer *timer) {
     struct manager *manager = CONTAINER_OF(timer, struct manager, housekeeping);
     epochs_reclaim(manager->host.epochs);
     loop_timer_start(timer, NS_PER_S);
+}
+
+/* Says hello until the server has answered once: /readyz must not wait for the first file. */
+
+static void on_greeted(void *context, const struct kube_answer *answer, const struct error *err) {
+    struct manager *manager = context;
+    (void)answer;
+    manager->greeted = NULL;
+    if (err && err->status <= 0) {
+        log_warn(manager->host.log, "the API server does not answer: %s", err->message);
+        loop_timer_start(&manager->greeting, 2 * NS_PER_S);
+    }
+}
+
+static void on_greeting(struct loop_timer *timer) {
+    struct manager *manager = CONTAINER_OF(timer, struct manager, greeting);
+    struct kube_request request = {
+        .method = "GET", .path = "/version", .timeout_ns = 10 * NS_PER_S};
+    struct error err;
+    manager->greeted = kube_call_start(manager->host.client, &request, on_greeted, manager, &err);
 }
 
 /* Metrics and probes */
@@ -399,6 +420,7 @@ static int start(struct manager *manager, struct error *err) {
             return err->code;
     }
     loop_timer_start(&manager->housekeeping, NS_PER_S);
+    loop_timer_start(&manager->greeting, 0);
     if (options->config_map == NULL)
         return reload_scan(host->reload, err);
     manager->settings = settings_map_start(host, options->config_map, options->script_config,
@@ -425,6 +447,8 @@ static void stop(struct manager *manager) {
     loop_timer_stop(&manager->drain);
     loop_timer_stop(&manager->settle);
     loop_timer_stop(&manager->housekeeping);
+    loop_timer_stop(&manager->greeting);
+    kube_call_cancel(manager->greeted);
     for (int i = 0; i < 2; i++)
         loop_signal_close(manager->signals[i]);
     mailbox_destroy(host->mailbox);
@@ -460,6 +484,7 @@ int manager_run(const struct manager_options *options) {
     loop_timer_init(host->loop, &manager->drain, on_drain);
     loop_timer_init(host->loop, &manager->settle, on_settle);
     loop_timer_init(host->loop, &manager->housekeeping, on_housekeeping);
+    loop_timer_init(host->loop, &manager->greeting, on_greeting);
     if (start(manager, &err) < 0) {
         log_error(host->log, "%s", err.message);
         manager->exit_code = 1;

@@ -285,7 +285,7 @@ static void remove_slot(struct slot *slot) {
     slot->error.code = 0;
     if (live == NULL)
         return;
-    log_info(slot->reload->host->log, "%s: the file is gone; its controllers stop", slot->name);
+    log_info(slot->reload->host->log, "%s: removed; its controllers stop", slot->name);
     detach(slot, live, 30 * NS_PER_S);
     drop_missing(slot, live, NULL);
     free_quiet(slot);

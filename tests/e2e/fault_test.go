@@ -140,7 +140,7 @@ func TestRefusedWriteFailsThatKeyAlone(t *testing.T) {
 	env := harness.New(t)
 	env.Restrict(
 		rbac.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch"}},
-		rbac.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"patch", "create"}},
+		rbac.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"patch", "create", "delete"}},
 		rbac.PolicyRule{APIGroups: []string{"", "events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"*"}},
 	)
 	m := env.Start(harness.Connection{}, harness.Files{"copier.lua": copier("1")})
