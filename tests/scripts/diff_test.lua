@@ -26,8 +26,9 @@ t.case("differences name path, old and new, in order", function()
     { op = "change", path = "spec.size", old = 1, new = 2 },
     { op = "add", path = "spec.x", new = true },
   })
-  t.equal(diff.format(out), table.concat({ '["a.b/c"]: 1 -> 2', 'spec.image: removed "a"', 
-    "spec.ports[1].port: 80 -> 81", 'spec.ports[2]: added {"port":90}', "spec.size: 1 -> 2", "spec.x: added true" }, "\n"))
+  t.equal(diff.format(out), table.concat({ '["a.b/c"]: 1 -> 2', 'spec.image: removed "a"',
+    "spec.ports[1].port: 80 -> 81", 'spec.ports[2]: added {"port":90}',
+    "spec.size: 1 -> 2", "spec.x: added true" }, "\n"))
   t.equal(diff.format(diff.compare(1, 2)), "1 -> 2")
 end)
 

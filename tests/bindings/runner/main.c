@@ -10,16 +10,16 @@
 #include "support/harness.h"
 
 /*
- * Runs one *_test.lua in a fresh isolate: run_lua FILE HELPER (runner/test.lua). The file sees the
- * sandbox's globals, `require` of the whole library with moonlet.core and moonlet.test, and
- * view(json), which gives a lazy view of a cached object. Exit 1 when a case failed.
+ * Runs one *_test.lua in a fresh isolate: run_lua FILE. The file sees the sandbox's globals,
+ * `require` of the whole library with moonlet.core, and view(json), which gives a lazy view of a
+ * cached object. Exit 1 when a case of moonlet.test failed.
  */
 struct runner {
     struct harness harness;
     struct script script;
     unsigned cases, failures;
     const char *file;
-    char *text, *helper;
+    char *text;
     lua_State *co;
 };
 
@@ -45,18 +45,6 @@ static struct runner *runner_of(lua_State *L) {
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-static int report(lua_State *L) { /* sentence ok problem */
-    struct runner *runner = runner_of(L);
-    runner->cases++;
-    bool ok = lua_toboolean(L, 2);
-    if (!ok)
-        runner->failures++;
-    printf("%s %u - %s\n", ok ? "ok" : "not ok", runner->cases, luaL_checkstring(L, 1));
-    if (!ok)
-        printf("#   %s\n", luaL_checkstring(L, 3));
-    return 0;
-}
-
 static int view(lua_State *L) { /* json metadata_only? */
     struct runner *runner = runner_of(L);
     struct error err;
@@ -75,27 +63,8 @@ static int view(lua_State *L) { /* json metadata_only? */
 static int build(lua_State *L) {
     struct runner *runner = lua_touserdata(L, 1);
     library_open(L);
-    if (luaL_loadstring(L, runner->helper) != 0)
-        return lua_error(L);
     isolate_push_ref(L, REF_ENV);
-    lua_setfenv(L, -2);
-    isolate_push_ref(L, REF_CORE);
-    lua_pushlightuserdata(L, runner);
-    lua_pushcclosure(L, report, 1);
-    lua_call(L, 2, 1); /* the helper */
-    lua_setfield(L, LUA_REGISTRYINDEX, "helper");
-
-    static const char require[] = "local library, helper = ...\n"
-                                  "return function(name)\n"
-                                  "  if name == 'moonlet.test' then return helper end\n"
-                                  "  return library(name)\nend";
-    if (luaL_loadstring(L, require) != 0)
-        return lua_error(L);
-    isolate_push_ref(L, REF_LIBRARY);
-    lua_getfield(L, LUA_REGISTRYINDEX, "helper");
-    lua_call(L, 2, 1);
-    isolate_push_ref(L, REF_ENV); /* require env */
-    lua_insert(L, -2);
+    isolate_push_ref(L, REF_LIBRARY); /* env require */
     lua_setfield(L, -2, "require");
     lua_pushlightuserdata(L, runner);
     lua_pushcclosure(L, view, 1);
@@ -111,6 +80,38 @@ static int build(lua_State *L) {
     lua_xmove(L, runner->co, 1);
     lua_pop(L, 1);
     luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+static const char *text_field(lua_State *L,
+                              const char *name) { /* of the table on top; stays there */
+    lua_getfield(L, -1, name);
+    const char *text = lua_tostring(L, -1);
+    lua_pop(L, 1);
+    return text ? text : "";
+}
+
+/* Prints what moonlet.test has written down. */
+static int report(lua_State *L) {
+    struct runner *runner = lua_touserdata(L, 1);
+    isolate_push_ref(L, REF_LIBRARY);
+    lua_pushliteral(L, "moonlet.test");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "outcomes");
+    lua_call(L, 0, 1);
+    runner->cases = (unsigned)lua_objlen(L, -1);
+    for (unsigned i = 1; i <= runner->cases; i++) {
+        lua_rawgeti(L, -1, (int)i);
+        lua_getfield(L, -1, "ok");
+        bool ok = lua_toboolean(L, -1);
+        lua_pop(L, 1);
+        printf("%s %u - %s\n", ok ? "ok" : "not ok", i, text_field(L, "sentence"));
+        if (!ok) {
+            runner->failures++;
+            printf("#   %s\n", text_field(L, "problem"));
+        }
+        lua_pop(L, 1);
+    }
     return 0;
 }
 
@@ -133,24 +134,26 @@ static int run(struct runner *runner) {
         printf("# %s\n", failure.error.message);
         return 1;
     }
+    if (isolate_build(script->isolate, report, runner, &err) < 0) {
+        printf("# %s: %s\n", runner->file, err.message);
+        return 1;
+    }
     printf("1..%u\n", runner->cases);
     return runner->failures || !runner->cases;
 }
 
 int main(int argc, char **argv) {
     static struct runner runner;
-    if (argc != 3) {
-        fprintf(stderr, "usage: %s FILE_test.lua runner/test.lua\n", argv[0]);
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s FILE_test.lua\n", argv[0]);
         return 2;
     }
     runner.file = argv[1];
     harness_open(&runner.harness);
     runner.text = read_file(argv[1]);
-    runner.helper = read_file(argv[2]);
-    int rc = runner.text && runner.helper ? run(&runner) : 1;
+    int rc = runner.text ? run(&runner) : 1;
     isolate_destroy(runner.script.isolate);
     mem_free(runner.text);
-    mem_free(runner.helper);
     harness_close(&runner.harness);
     return rc;
 }

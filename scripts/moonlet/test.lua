@@ -1,0 +1,282 @@
+--- Tests of controllers: cases, comparisons, and calls of a handler on tables instead of a cluster.
+--- `moonlet check` runs each `*_test.lua` beside a controller.
+local check = require "moonlet.check"
+local core = require "moonlet.core"
+local definition = require "moonlet.definition"
+local rehearsal = require "moonlet.core.rehearsal"
+local resource = require "moonlet.resource"
+
+local M = {}
+
+local outcomes = {} -- of this file: { sentence, ok, problem }
+local last_error    -- of the last call, said when its case fails
+
+local function text(value, depth)
+  if type(value) == "string" then return ("%q"):format(value) end
+  if type(value) ~= "table" then return tostring(value) end
+  if depth > 4 then return "{…}" end
+  local keys, parts = {}, {}
+  for key in pairs(value) do keys[#keys + 1] = key end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  for i, key in ipairs(keys) do
+    parts[i] = tostring(key) .. " = " .. text(value[key], depth + 1)
+  end
+  return "{ " .. table.concat(parts, ", ") .. " }"
+end
+
+local function show(value)
+  return text(value, 0)
+end
+
+-- The cluster that lua-api promises to a case: not in this version, and said by name.
+local sim = setmetatable({}, {
+  __index = function(_, name)
+    return function()
+      check.misuse(("sim:%s: the simulated cluster is not in this version; t.call runs one handler")
+        :format(tostring(name)))
+    end
+  end,
+})
+
+---@class moonlet.Outcome
+---@field sentence string
+---@field ok boolean
+---@field problem? string "file:line: …"
+
+--- Runs one case; the sentence says what it shows. An error in `f` fails it; the next case runs.
+---@param sentence string
+---@param f fun(sim: table)
+function M.case(sentence, f)
+  check.argument(sentence, "string", "t.case: sentence")
+  check.argument(f, "function", "t.case: f")
+  local at = core.caller(1)
+  last_error = nil
+  local ok, problem = pcall(f, sim)
+  if not ok then
+    problem = tostring(problem)
+    if not problem:find "^[^%s:]+%.lua:%d+: " or problem:find "^moonlet/" then
+      problem = at .. ": " .. problem
+    end
+    if last_error then problem = ("%s (the handler raised: %s)"):format(problem, last_error) end
+  end
+  outcomes[#outcomes + 1] = { sentence = sentence, ok = ok, problem = not ok and problem or nil }
+end
+
+--- Not in this version: raises.
+function M.chaos()
+  check.misuse "t.chaos: the simulated cluster is not in this version"
+end
+
+--- Deep equality; raises at the caller's line with both values.
+---@param actual any
+---@param expected any
+---@param what? string said in front
+function M.equal(actual, expected, what)
+  if core.equal(actual, expected) then return end
+  error((what and what .. ": " or "") .. "expected " .. show(expected) .. ", got " .. show(actual), 2)
+end
+
+--- Raises unless `value` is true, or anything but nil and false.
+---@param value any
+---@param what? string
+function M.ok(value, what)
+  if not value then error(what or "expected something true, got " .. tostring(value), 2) end
+end
+
+local function contains(message, pattern)
+  if message:find(pattern, 1, true) then return true end
+  local ok, at = pcall(string.find, message, pattern)
+  return ok and at ~= nil
+end
+
+--- Raises unless the text contains the pattern, taken as plain text or as a Lua pattern.
+---@param actual string
+---@param pattern string
+function M.match(actual, pattern)
+  check.argument(pattern, "string", "t.match: pattern")
+  if type(actual) == "string" and contains(actual, pattern) then return end
+  error("expected " .. show(pattern) .. " in " .. show(actual), 2)
+end
+
+--- Calls f, which must raise, with the pattern in its error. Returns the error.
+---@param f function
+---@param pattern? string
+---@return any error
+function M.raises(f, pattern)
+  check.argument(f, "function", "t.raises: f")
+  local ok, problem = pcall(f)
+  if ok then error("expected an error" .. (pattern and " with " .. show(pattern) or ""), 2) end
+  local message = tostring(problem)
+  if pattern and not contains(message, pattern) then
+    error("expected an error with " .. show(pattern) .. ", got " .. show(message), 2)
+  end
+  return problem
+end
+
+--- An answer that refuses: t.refuse("conflict", "changed", { status = 409 }).
+---@param code string one of the codes of docs/reference/lua/errors.md
+---@param message? string
+---@param extra? { status?: integer, reason?: string, retry_after?: number }
+---@return moonlet.Error
+function M.refuse(code, message, extra)
+  check.argument(code, "string", "t.refuse: code")
+  return rehearsal.failure(code, message or code, extra)
+end
+
+local function definitions_of(controller)
+  local list, resources = controller, {}
+  if definition.is(controller) then list = { controller } end
+  if type(list) ~= "table" or resource.is(list) then return nil end
+  local found = {}
+  for _, one in ipairs(list) do
+    if definition.is(one) then found[#found + 1] = one end
+  end
+  local function add(kind)
+    if type(kind) == "table" and not resource.is(kind) then kind = kind[1] end
+    if resource.is(kind) then resources[#resources + 1] = kind end
+  end
+  for _, one in ipairs(list) do
+    if resource.is(one) then
+      add(one)
+    elseif definition.is(one) and type(one.fields) == "table" then
+      add(one.fields.resource)
+      for _, field in ipairs { "owns", "watches", "reads", "writes" } do
+        if type(one.fields[field]) == "table" then
+          for _, kind in ipairs(one.fields[field]) do add(kind) end
+        end
+      end
+    end
+  end
+  return #found > 0 and found or nil, resources
+end
+
+-- The one definition with that handler, and its place.
+local function finder(handler, name, at)
+  return function(definitions)
+    local place, names = nil, {}
+    for i, one in ipairs(definitions) do
+      local has = false
+      for _, each in ipairs(one.handlers) do has = has or each == handler end
+      if has and (name == nil or one.name == name) then
+        place = place or i
+        names[#names + 1] = one.name
+      end
+    end
+    if not place then
+      check.fault(at, ("t.call: there is no handler '%s'%s"):format(handler, name and " in '" .. name .. "'" or ""))
+    end
+    if #names > 1 then
+      check.fault(at, ("t.call: %s have a %s; say which with { name = … }"):format(table.concat(names, " and "),
+        handler))
+    end
+    return place, definitions[place]
+  end
+end
+
+local OPTIONS = { cache = "table?", answers = "table?", config = "table?", name = "string?", now = "number?",
+  attempt = "number?", reason = "string?" }
+local ANSWERS = { apply = true, create = true, update = true, patch = true, delete = true, status = true, evict = true,
+  scale = true, token = true, live_get = true, live_list = true, secret = true, http = true }
+
+local function check_object(object, at, what)
+  if type(object) ~= "table" or type(object.apiVersion) ~= "string" or type(object.kind) ~= "string"
+    or type(object.metadata) ~= "table" or type(object.metadata.name) ~= "string" then
+    check.fault(at, ("%s: an object with apiVersion, kind and metadata.name expected, not %s"):format(what,
+      check.describe(object)))
+  end
+  return object
+end
+
+-- handler -> the arguments before the options, as { object =, old =, event =, key = }.
+local ARGUMENTS = {
+  reconcile = function(at, object) return { object = check_object(object, at, "t.call: object") }, 1 end,
+  finalize = function(at, object) return { object = check_object(object, at, "t.call: object") }, 1 end,
+  gone = function(at, key)
+    local from = type(key) == "table" and (key.metadata or key)
+    if not from or type(from.name) ~= "string" then
+      check.fault(at, "t.call: gone takes a key: { namespace =, name = }")
+    end
+    return { key = { namespace = from.namespace, name = from.name, uid = from.uid } }, 1
+  end,
+  run = function() return {}, 0 end,
+  ["on.event"] = function(at, event, new, old)
+    if event ~= "added" and event ~= "updated" and event ~= "deleted" then
+      check.fault(at, 't.call: on.event takes "added", "updated" or "deleted", then new and old')
+    end
+    return { event = event, object = check_object(new or old, at, "t.call: new"), old = old }, 3
+  end,
+}
+
+---@class moonlet.CallOptions
+---@field cache? table[] objects the handler finds, beside the one in hand
+---@field answers? table<string, any> instead of the usual answer: "http", "secret", "apply"… -> a value, a
+--- function(request), or a list used up in order; t.refuse(…) raises
+---@field config? table values for what the definition declares in `config`
+---@field name? string which definition, when several have the handler
+---@field now? number the clock, in seconds since 1970
+---@field attempt? integer ctx.attempt (default 1)
+---@field reason? string ctx.reason (default "event")
+
+---@class moonlet.Run
+---@field applied table[] what ctx:apply was given, in order
+---@field created table[]
+---@field updated table[]
+---@field patched table[] { kind, namespace, name, patch, type, subresource }
+---@field deleted table[] { kind, namespace, name, grace, propagation }
+---@field status? table what ctx:set_status was given last
+---@field events table[] { type, reason, message, about }
+---@field metrics table[] { type, name, labels, value }
+---@field requests table[] of moonlet.http: { method, url, headers, body }
+---@field scaled table[] { kind, namespace, name, replicas }
+---@field evicted table[] { kind, namespace, name }
+---@field tokens table[] { kind, namespace, name }
+---@field slept number[] seconds
+---@field log table[] { level, message, fields }
+---@field requeue? number seconds
+---@field error? any what the handler raised; prints well
+---@field get fun(kind: string, name: string, namespace?: string): table? an object as it is afterwards
+
+--- Calls one handler with the real ctx on the objects of the test, and returns what it did:
+--- t.call(controller, "reconcile", object, options), likewise "finalize"; "gone", key; "run" without an
+--- object; "on.event", event, new, old. An error of the handler is in `run.error`.
+---@param controller any what the controller's file returns
+---@param handler string
+---@return moonlet.Run
+function M.call(controller, handler, ...)
+  local at = core.caller(1)
+  local found, resources = definitions_of(controller)
+  if not found then
+    check.fault(at, "t.call: what a controller's file returns is expected, not " .. check.describe(controller))
+  end
+  local read = ARGUMENTS[handler]
+  if not read then
+    local near = type(handler) == "string" and check.nearest(handler, ARGUMENTS)
+    check.fault(at, ("t.call: unknown handler %s%s"):format(check.describe(handler),
+      near and (', did you mean "%s"?'):format(near) or ""))
+  end
+  local call, used = read(at, ...)
+  local options = select(used + 1, ...) or {}
+  check.options(options, OPTIONS, at, "t.call")
+  check.keys(options.answers or {}, ANSWERS, at, "t.call.answers")
+  for i, object in ipairs(options.cache or {}) do check_object(object, at, ("t.call.cache[%d]"):format(i)) end
+  local find = finder(handler, options.name, at)
+  local names = {}
+  for _, one in ipairs(found) do names[#names + 1] = one.fields.name end
+  local config = {}
+  if options.config then config[options.name or names[1] or ""] = options.config end
+  local run = rehearsal.run({ value = controller, file = at:match "^(.-):%d+$" or "", handler = handler, find = find,
+    resources = resources }, call, {
+    cache = options.cache, answers = options.answers, config = config, now = options.now,
+    attempt = options.attempt, reason = options.reason,
+  })
+  last_error = run.error and tostring(run.error) or nil
+  return run
+end
+
+--- The outcome of each case so far, for what runs the tests.
+---@return moonlet.Outcome[]
+function M.outcomes()
+  return core.array(core.copy(outcomes))
+end
+
+return M
