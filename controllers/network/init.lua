@@ -1,0 +1,96 @@
+-- Network: a network, subnet and router at an external service, and a DNS server for its pods.
+local moonlet = require "moonlet"
+local s = require "moonlet.schema"
+local neutron = require "network.neutron"
+
+local Tenant = moonlet.resource {
+  group = "net.example.com", version = "v1", kind = "Tenant", scope = "Cluster",
+  spec = s.object { description = s.string() },
+}
+local Network = moonlet.resource {
+  group = "net.example.com", version = "v1", kind = "Network", short_names = { "net" },
+  spec = s.object {
+    cidr = s.string { required = true, pattern = "^[0-9.]+/[0-9]+$" },
+    gateway = s.string(),
+    networkID = s.string { description = "An existing network to use" },
+    tenant = s.string { required = true },
+  },
+  status = s.object {
+    state = s.enum { "Initializing", "Active", "Failed" },
+    networkID = s.string(), subnetID = s.string(), routerID = s.string(), message = s.string(),
+  },
+  columns = { State = ".status.state", CIDR = ".spec.cidr" },
+}
+
+local function service(ctx)
+  return neutron.new(ctx.config.url, ctx:secret("network-service", "token", ctx.config.secret_namespace))
+end
+
+local function external_name(net)
+  return ("%s-%s-%s"):format(net.spec.tenant, net.metadata.namespace, net.metadata.name)
+end
+
+local function dns(net, ctx)
+  local name = "dns-" .. net.metadata.name
+  local labels = { app = name }
+  ctx:apply {
+    apiVersion = "apps/v1", kind = "Deployment", metadata = { name = name },
+    spec = { selector = { matchLabels = labels }, template = {
+      metadata = { labels = labels },
+      spec = { containers = { { name = "dns", image = "coredns/coredns:1.11.1",
+        ports = { { containerPort = 53, protocol = "UDP" } } } } },
+    } },
+  }
+  ctx:apply {
+    apiVersion = "v1", kind = "Service", metadata = { name = name },
+    spec = { selector = labels, ports = { { port = 53, protocol = "UDP" } } },
+  }
+end
+
+local network = moonlet.controller {
+  name = "network",
+  resource = Network,
+  owns = { "apps/v1/Deployment", "v1/Service" },
+  reads = { Tenant },
+  secrets = { "network-service" },
+  http = { "http://127.0.0.1:9696", "https://neutron.example.com" },
+  retry = { max = "1m" },
+  config = {
+    url = s.string { default = "https://neutron.example.com" },
+    secret_namespace = s.string(),
+  },
+
+  reconcile = function(net, ctx)
+    local status = net.status or {}
+    if not status.state then
+      ctx:set_status { state = "Initializing" }
+    end
+    local ok, ids = pcall(function()
+      local external, name = service(ctx), external_name(net)
+      local id = net.spec.networkID or external:ensure("network", name, { tenant = net.spec.tenant })
+      return {
+        networkID = id,
+        subnetID = external:ensure("subnet", name,
+          { network_id = id, cidr = net.spec.cidr, gateway_ip = net.spec.gateway }),
+        routerID = external:ensure("router", name, { network_id = id }),
+      }
+    end)
+    if not ok then
+      ctx:set_status { state = "Failed", message = tostring(ids) }
+      error(ids, 0)
+    end
+    dns(net, ctx)
+    ids.state = "Active"
+    ctx:set_status(ids)
+  end,
+
+  -- Runs until it has succeeded once, also over restarts: each removal is fine when already done.
+  finalize = function(net, ctx)
+    local external, name = service(ctx), external_name(net)
+    external:remove("router", name)
+    external:remove("subnet", name)
+    if not net.spec.networkID then external:remove("network", name) end
+  end,
+}
+
+return { Tenant, network }
