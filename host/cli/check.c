@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "cli/load.h"
+#include "cli/tests.h"
 #include "runtime/schedule.h"
 
 static const struct option_spec specs[] = {
@@ -60,25 +60,33 @@ static int check(const struct command_context *context, struct options *options)
     for (size_t i = 0; i < files; i++)
         if (loader_at(loader, i)->error.code == 0)
             failed += lint(loader_at(loader, i), &definitions, &crds);
+    struct tests_count tests;
+    int rc = tests_run(loader, folders, &tests, &err);
     loader_close(loader);
+    if (rc < 0)
+        return cli_fail(&err);
+    failed += tests.failed;
     if (files == 0) {
         fprintf(stderr, "moonlet: there is no controller file; try: moonlet new hello\n");
         return EXIT_FAILED;
     }
-    printf("%zu file%s, %zu definition%s, %zu CRD%s: ", files, plural(files), definitions,
+    printf("%zu file%s, %zu definition%s, %zu CRD%s", files, plural(files), definitions,
            plural(definitions), crds, plural(crds));
+    if (tests.passed + tests.failed > 0)
+        printf(", %zu case%s passed", tests.passed, plural(tests.passed));
     if (failed == 0)
-        printf("ok\n");
+        printf(": ok\n");
     else
-        printf("%zu error%s\n", failed, plural(failed));
+        printf(": %zu error%s\n", failed, plural(failed));
     return failed ? EXIT_FAILED : EXIT_OK;
 }
 
 const struct command command_check = {
     "check",
     "DIR...",
-    "Loads and checks controller files; needs no cluster.",
-    "Compiles and loads every file as `run` would, checks what it declares, and says\n"
-    "file:line: what is wrong. Exits 1 when something is.",
+    "Loads and checks controller files and runs their tests; needs no cluster.",
+    "Compiles and loads every file as `run` would, checks what it declares, runs the\n"
+    "*_test.lua files beside the controllers, and says file:line: what is wrong.\n"
+    "Exits 1 when something is.",
     specs,
     check};

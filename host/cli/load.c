@@ -147,13 +147,18 @@ size_t loader_print_errors(const struct loader *loader) {
     return failed;
 }
 
-int loader_try(struct loader *loader, const struct script_source *source, struct error *err) {
+char *loader_test(struct loader *loader, const struct script_source *source, struct error *err) {
+    /* all the cases of a file run in one go */
+    static const struct script_limits limits = {.memory = 256 << 20, .cpu_ns = 10 * NS_PER_S};
     struct script *script =
-        loader->type->load(loader->engine, source, &loader->limits, loader->config, err);
+        loader->type->load(loader->engine, source, &limits, loader->config, err);
     if (script == NULL)
-        return err->code;
+        return NULL;
+    char *json = mem_strdup(loader->type->declaration(script));
     loader->type->unload(script);
-    return 0;
+    if (json == NULL)
+        error_set(err, ERROR_NOMEM, "no memory");
+    return json;
 }
 
 void loader_close(struct loader *loader) {

@@ -55,9 +55,13 @@ local function access_of(definition)
   return of
 end
 
---- Runs the file and has what it returns checked. Returns the declaration.
+--- Runs the file and has what it returns checked. Returns the declaration; of a test file, the
+--- outcome of its cases.
 function M.load(chunk, file, config)
   local value = chunk()
+  if value == nil and file:find "_test%.lua$" then
+    return { definitions = core.array {}, crds = core.array {}, tests = require("moonlet.test").outcomes() }
+  end
   local declaration, functions = require("moonlet.declare").declare(value, {
     file = file, config = config,
   })
