@@ -155,6 +155,11 @@ t.case("answers stand in for secrets, services and refusals", function()
   t.equal(run.requests[2].method, "GET")
 end)
 
+t.case("objects get their CRD's defaults, as the server gives them", function()
+  local run = t.call(controller(function(obj, ctx) ctx:set_status { size = obj.spec.size } end), "reconcile", app {})
+  t.equal(run.status, { size = 1 })
+end)
+
 t.case("gone, finalize, on.event and run are called with their arguments", function()
   local seen = {}
   local c = controller(nil, {

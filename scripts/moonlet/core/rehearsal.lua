@@ -3,6 +3,7 @@
 local core = require "moonlet.core"
 local labels = require "moonlet.labels"
 local merge = require "moonlet.merge"
+local schema = require "moonlet.schema"
 
 local M = {}
 
@@ -395,6 +396,17 @@ local function make_waits(self)
   return waits
 end
 
+-- The object with its CRD's defaults, as the server would have stored it.
+local function stored(object, resources)
+  object = plain(object)
+  for _, one in ipairs(resources or {}) do
+    if tostring(one) == kind_of(object) and one.fields.spec then
+      object.spec = schema.with_defaults(one.fields.spec, object.spec)
+    end
+  end
+  return object
+end
+
 -- The library's modules again, over the core of this rehearsal.
 local function make_require(self)
   local loaded = { ["moonlet.core"] = self.core, ["moonlet.core.waits"] = make_waits(self) }
@@ -446,10 +458,10 @@ function M.run(program, call, options)
       ctx.observe(at, "", kind, old and plain(old), new and plain(new), false, false)
     end
   end
-  for _, object in ipairs(options.cache or {}) do cluster:put(plain(object)) end
+  for _, object in ipairs(options.cache or {}) do cluster:put(stored(object, program.resources)) end
   local object = call.object
   if object then
-    object = cluster:put(plain(object))
+    object = cluster:put(stored(object, program.resources))
     self.primary = object
   end
   local key = object and object.metadata or call.key or {}
