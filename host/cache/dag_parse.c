@@ -46,7 +46,8 @@ static int open_level(struct parser *parser, enum node_type type) {
 
 static int close_array(struct parser *parser, size_t first) {
     struct dag *dag = parser->dag;
-    node_t node = dag_intern_array(dag, dag->stack + first, dag->stack_len - first);
+    const node_t *items = dag->stack ? dag->stack + first : NULL; /* NULL + 0 is undefined */
+    node_t node = dag_intern_array(dag, items, dag->stack_len - first);
     if (node == NODE_NONE)
         return no_memory(parser);
     dag->stack_len = first;
