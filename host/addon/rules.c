@@ -274,6 +274,18 @@ int rules_for_host(struct rules *rules, const struct declaration *const *declara
     return rc;
 }
 
+bool rules_equal(const struct rules *a, const struct rules *b) {
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++) {
+        const struct rule *x = &a->items[i], *y = &b->items[i];
+        if (strcmp(x->group, y->group) != 0 || strcmp(x->resource, y->resource) != 0 ||
+            !same_text(x->name, y->name) || !same_text(x->ns, y->ns) || x->verbs != y->verbs)
+            return false;
+    }
+    return true;
+}
+
 void rules_finish(struct rules *rules) {
     for (size_t i = 0; i < rules->count; i++) {
         mem_free(rules->items[i].group);

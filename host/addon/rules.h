@@ -40,6 +40,8 @@ int rules_for_definition(struct rules *rules, const struct declaration *declarat
 /* Adds what the host itself needs: Events, Leases in `ns`, and the CRDs by name. 0 or NOMEM. */
 int rules_for_host(struct rules *rules, const struct declaration *const *declarations, size_t count,
                    const char *ns, bool apply_crds, struct error *err);
+/* Do both say the same, in the same order? */
+bool rules_equal(const struct rules *a, const struct rules *b);
 void rules_finish(struct rules *rules);
 
 /* Plural and scope of a kind without a server. *ret_known is false when it was guessed. */

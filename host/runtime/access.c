@@ -153,7 +153,24 @@ static void on_begin(struct loop_timer *timer) {
     fill(CONTAINER_OF(timer, struct access_check, begin));
 }
 
+static int compute(struct rules *rules, const struct declaration *declaration, struct error *err) {
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < declaration->count; i++)
+        rc = rules_for_definition(rules, declaration, &declaration->definitions[i], err);
+    return rc;
+}
+
+/* True when `checked` needed the same: there is nothing to ask. */
+static bool known(const struct rules *rules, const struct declaration *checked) {
+    struct rules before = {0};
+    struct error err;
+    bool same = checked && compute(&before, checked, &err) == 0 && rules_equal(rules, &before);
+    rules_finish(&before);
+    return same;
+}
+
 struct access_check *access_start(struct host *host, const struct declaration *declaration,
+                                  const struct declaration *checked,
                                   void (*done)(void *context, const struct error *err),
                                   void *context, struct error *err) {
     struct access_check *check = mem_zalloc(sizeof *check);
@@ -163,10 +180,9 @@ struct access_check *access_start(struct host *host, const struct declaration *d
     }
     *check = (struct access_check){.host = host, .done = done, .context = context};
     loop_timer_init(host->loop, &check->begin, on_begin);
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < declaration->count; i++)
-        rc = rules_for_definition(&check->rules, declaration, &declaration->definitions[i], err);
-    if (rc == 0) {
+    if (compute(&check->rules, declaration, err) == 0) {
+        if (known(&check->rules, checked))
+            check->at_rule = check->rules.count;
         check->missing = mem_calloc(check->rules.count, sizeof *check->missing);
         if (check->missing && loop_timer_start(&check->begin, 0) == 0)
             return check;

@@ -13,7 +13,10 @@
 struct access_check;
 /* `done` comes once, later: err NULL when all is allowed; FORBIDDEN names the missing rules. A
  * server that does not answer reviews is taken as allowing: the calls will tell. NULL: NOMEM. */
+/* Rules that `checked` (NULL: nothing) had too were allowed before and are not asked again when all
+ * are the same. */
 struct access_check *access_start(struct host *host, const struct declaration *declaration,
+                                  const struct declaration *checked,
                                   void (*done)(void *context, const struct error *err),
                                   void *context, struct error *err);
 void access_destroy(struct access_check *check); /* no callback any more; NULL is fine */

@@ -13,7 +13,7 @@ enum step { STEP_READ, STEP_DRY_RUN, STEP_APPLY, STEP_WAIT };
 
 struct install {
     struct host *host;
-    const struct declaration *declaration;
+    const struct declaration *declaration, *installed; /* installed: may be NULL */
     struct install_options options;
     void (*done)(void *context, const struct error *err);
     void *context;
@@ -173,7 +173,18 @@ static void send(struct install *install) {
         end(install, &err);
 }
 
+static bool is_installed(const struct install *install) {
+    const struct declared_crd *wanted = &install->declaration->crds[install->at];
+    for (size_t i = 0; install->installed && i < install->installed->crd_count; i++)
+        if (strcmp(install->installed->crds[i].name, wanted->name) == 0)
+            return strcmp(install->installed->crds[i].json, wanted->json) == 0;
+    return false;
+}
+
 static void next_step(struct install *install) {
+    while (install->step == STEP_READ && install->at < install->declaration->crd_count &&
+           is_installed(install))
+        install->at++;
     if (install->at == install->declaration->crd_count)
         install->done(install->context, NULL);
     else
@@ -185,6 +196,7 @@ static void on_timer(struct loop_timer *timer) {
 }
 
 struct install *install_start(struct host *host, const struct declaration *declaration,
+                              const struct declaration *installed,
                               const struct install_options *options,
                               void (*done)(void *context, const struct error *err), void *context,
                               struct error *err) {
@@ -198,6 +210,7 @@ struct install *install_start(struct host *host, const struct declaration *decla
     }
     *install = (struct install){.host = host,
                                 .declaration = declaration,
+                                .installed = installed,
                                 .options = *options,
                                 .done = done,
                                 .context = context,

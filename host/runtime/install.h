@@ -12,7 +12,9 @@
  */
 struct install;
 /* `done` comes once, later: err NULL when every CRD is established. NULL: NOMEM. */
+/* A CRD that stands in `installed` (NULL: none) with the same text is there already. */
 struct install *install_start(struct host *host, const struct declaration *declaration,
+                              const struct declaration *installed,
                               const struct install_options *options,
                               void (*done)(void *context, const struct error *err), void *context,
                               struct error *err);

@@ -123,6 +123,10 @@ static void on_access(void *context, const struct error *err) {
         start_informers(program);
 }
 
+static const struct declaration *declared_before(const struct program *program) {
+    return program->before ? program->before->declaration : NULL;
+}
+
 /* The CRD may have brought a version that discovery has not seen. */
 static void forget_kind(struct host *host, const struct declared_crd *crd) {
     for (char **version = crd->versions; *version; version++) {
@@ -142,8 +146,8 @@ static void on_installed(void *context, const struct error *err) {
     for (size_t i = 0; i < program->declaration->crd_count; i++)
         forget_kind(program->host, &program->declaration->crds[i]);
     program->state = PROGRAM_CHECKING;
-    program->access =
-        access_start(program->host, program->declaration, on_access, program, &failure);
+    program->access = access_start(program->host, program->declaration, declared_before(program),
+                                   on_access, program, &failure);
     if (program->access == NULL)
         fail(program, &failure, /* environment= */ true);
 }
@@ -197,8 +201,8 @@ static void on_loaded(void *context, struct worker_script *script, const char *d
     }
     program->state = PROGRAM_INSTALLING;
     program->install =
-        install_start(program->host, program->declaration, &program->host->install_options,
-                      on_installed, program, &failure);
+        install_start(program->host, program->declaration, declared_before(program),
+                      &program->host->install_options, on_installed, program, &failure);
     if (program->install == NULL)
         fail(program, &failure, /* environment= */ true);
 }
@@ -217,6 +221,7 @@ static struct worker *choose_worker(struct host *host) {
 }
 
 struct program *program_start(struct host *host, struct script_source *source, const char *config,
+                              const struct program *before,
                               void (*changed)(struct program *program),
                               void (*died)(struct program *program), void *context,
                               struct error *err) {
@@ -228,6 +233,7 @@ struct program *program_start(struct host *host, struct script_source *source, c
     }
     program->host = host;
     program->source = script_source_ref(source);
+    program->before = before;
     program->changed = changed;
     program->died = died;
     program->context = context;

@@ -40,6 +40,8 @@ struct program {
     struct host *host;
     struct script_source *source; /* a reference */
     char *config;                 /* JSON, for a rebuild */
+    const struct program *before; /* the version that is live while this one gets ready, or NULL:
+                                     what it has installed and may do is not asked again */
     struct worker_script *script;
     struct declaration *declaration;
     struct edition *editions;
@@ -61,8 +63,10 @@ struct program {
     void *context;
 };
 
-/* Starts loading; `changed` follows. NULL: NOMEM. Takes a reference on the source. */
+/* Starts loading, as the successor of `before` (NULL: none), which must outlive the loading;
+ * `changed` follows. NULL: NOMEM. Takes a reference on the source. */
 struct program *program_start(struct host *host, struct script_source *source, const char *config,
+                              const struct program *before,
                               void (*changed)(struct program *program),
                               void (*died)(struct program *program), void *context,
                               struct error *err);

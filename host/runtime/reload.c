@@ -31,8 +31,8 @@ static void load(struct slot *slot, struct script_source *source) {
     }
     slot->wanted_hash = source->hash;
     slot->loads++;
-    slot->next = program_start(reload->host, source, reload->config, on_changed, on_died, slot,
-                               &slot->error);
+    slot->next = program_start(reload->host, source, reload->config, slot->live, on_changed,
+                               on_died, slot, &slot->error);
     if (slot->next == NULL)
         log_error(reload->host->log, "%s: %s", slot->name, slot->error.message);
 }
@@ -153,6 +153,7 @@ static void swap(struct slot *slot) {
         return;
     }
     slot->next = NULL;
+    program->before = NULL;
     if (old)
         detach(slot, old, slot->reload->host->reload_grace_ns);
     slot->live = program;
@@ -213,7 +214,7 @@ static void on_died(struct program *program) {
               "minutes have passed",
               slot->name);
     slot->suspended = true;
-    slot->live = NULL;
+    slot->live = NULL; /* no successor is being loaded, see above */
     detach(slot, program, 0);
     loop_timer_start(&slot->retry, 300 * NS_PER_S);
 }
