@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -195,10 +196,29 @@ static int core_format_time(lua_State *L) {
     return 1;
 }
 
+/* A file that ends in `return moonlet.controller { ... }` makes a tail call, so its frame is gone
+ * while the definition is checked; the line is that of its last `return`. */
+static void blame_return(const struct script *script, char *ret, size_t size) {
+    if (script->declaration || script->source.count == 0)
+        return; /* loaded already */
+    const struct script_file *file = &script->source.files[0];
+    unsigned line = 1, found = 0;
+    for (const char *at = file->text; at && *at; line++) {
+        if (strncmp(at, "return", 6) == 0)
+            found = line;
+        at = strchr(at, '\n');
+        at = at ? at + 1 : NULL;
+    }
+    if (found)
+        snprintf(ret, size, "%s:%u", file->path, found);
+}
+
 /* core.caller(level?) -> "file:line" of the controller's code that called, or "" */
 static int core_caller(lua_State *L) {
     char at[160];
     mlua_blame(L, (int)luaL_optinteger(L, 1, 1), at, sizeof at);
+    if (!at[0])
+        blame_return(script_of(L), at, sizeof at);
     lua_pushstring(L, at);
     return 1;
 }

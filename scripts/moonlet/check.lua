@@ -22,7 +22,9 @@ end
 function M.nearest(name, known)
   local best, limit = nil, math.floor(#name / 3) + 2
   local names = {}
-  for candidate in pairs(known) do names[#names + 1] = candidate end
+  for candidate in pairs(known) do
+    if type(candidate) == "string" then names[#names + 1] = candidate end
+  end
   table.sort(names)
   for _, candidate in ipairs(names) do
     local far = distance(name, candidate)

@@ -39,7 +39,9 @@ static void load_failures_name_file_and_line(void **state) {
                  {"\nio.open('x')", "bad.lua:2: attempt to index global 'io'"},
                  {"\n\x1bLJ", "bad.lua:2: "},
                  {"coroutine.yield()", "bad.lua:1: attempt to yield from outside a coroutine"},
-                 {"\nerror({code='x'})", "bad.lua:2: "}};
+                 {"\nerror({code='x'})", "bad.lua:2: "},
+                 {"local m = require 'moonlet'\n\nreturn m.controller {\n  nam = 'a' }",
+                  "bad.lua:3: moonlet.controller: unknown field \"nam\""}}; /* a tail call */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct harness h;
         struct error err = {0};
