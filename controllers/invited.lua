@@ -1,4 +1,4 @@
--- AstaXie: who is invited is accepted, and greeted once.
+-- AstaXie: who is invited is accepted, and greeted when seen.
 local moonlet = require "moonlet"
 local s = require "moonlet.schema"
 
@@ -24,7 +24,7 @@ return moonlet.controller {
     event = function(what, new, old, ctx)
       local guest = new or old
       if what == "added" then
-        ctx.log:info(("Hello %s, who speaks %s"):format(guest.metadata.name, guest.spec.language))
+        ctx.log:info(("Hello %s, who speaks %s"):format(guest.metadata.name, (guest.spec or {}).language or "Go"))
       else
         ctx.log:info(("%s was %s"):format(guest.metadata.name, what))
       end

@@ -23,11 +23,12 @@ local Network = moonlet.resource {
 }
 
 local function service(ctx)
-  return neutron.new(ctx.config.url, ctx:secret("network-service", "token", ctx.config.secret_namespace))
+  return neutron.new(ctx.config.url, ctx:secret("network-service", "token"))
 end
 
+-- What never changes and nobody else has: a spec may change between creation and removal.
 local function external_name(net)
-  return ("%s-%s-%s"):format(net.spec.tenant, net.metadata.namespace, net.metadata.name)
+  return "moonlet-" .. net.metadata.uid
 end
 
 local function dns(net, ctx)
@@ -51,19 +52,20 @@ local network = moonlet.controller {
   name = "network",
   resource = Network,
   owns = { "apps/v1/Deployment", "v1/Service" },
-  reads = { Tenant },
+  watches = { { Tenant, map = function(tenant, ctx)
+    return ctx:by(Network, "by_tenant", tenant.metadata.name)
+  end } },
+  index = { [tostring(Network)] = { by_tenant = function(net) return net.spec.tenant end } },
   secrets = { "network-service" },
   http = { "http://127.0.0.1:9696", "https://neutron.example.com" },
   retry = { max = "1m" },
-  config = {
-    url = s.string { default = "https://neutron.example.com" },
-    secret_namespace = s.string(),
-  },
+  config = { url = s.string { default = "https://neutron.example.com" } },
 
   reconcile = function(net, ctx)
-    local status = net.status or {}
-    if not status.state then
-      ctx:set_status { state = "Initializing" }
+    if not (net.status and net.status.state) then ctx:set_status { state = "Initializing" } end
+    if not ctx:get(Tenant, net.spec.tenant) then
+      ctx:set_status { state = "Failed", message = "there is no tenant " .. net.spec.tenant }
+      return -- its appearance runs this again
     end
     local ok, ids = pcall(function()
       local external, name = service(ctx), external_name(net)
@@ -89,7 +91,7 @@ local network = moonlet.controller {
     local external, name = service(ctx), external_name(net)
     external:remove("router", name)
     external:remove("subnet", name)
-    if not net.spec.networkID then external:remove("network", name) end
+    external:remove("network", name) -- one that was given by id does not have this name
   end,
 }
 

@@ -10,7 +10,7 @@ local function call(self, method, path, body)
     headers = { ["X-Auth-Token"] = self.token },
   }
   if not response then error({ code = info.code, message = "network service: " .. message }, 0) end
-  if response.status == 404 then return nil end
+  if response.status == 404 and method ~= "POST" then return nil end
   if response.status >= 300 then
     error(("network service: %s %s: %d %s"):format(method, path, response.status, response.body), 0)
   end

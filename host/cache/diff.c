@@ -1,7 +1,6 @@
 #include "cache/diff.h"
 
-/* Equal as JSON: members in another order make another node but the same value. */
-static bool same(const struct dag *dag, node_t a, node_t b) {
+bool node_same(const struct dag *dag, node_t a, node_t b) {
     enum node_type type = node_type(dag, a);
     size_t count = node_count(dag, a);
     if (a == b)
@@ -12,7 +11,7 @@ static bool same(const struct dag *dag, node_t a, node_t b) {
     for (size_t i = 0; i < count; i++) {
         node_t other =
             type == NODE_ARRAY ? node_at(dag, b, i) : node_get(dag, b, node_key_at(dag, a, i));
-        if (!same(dag, node_at(dag, a, i), other))
+        if (!node_same(dag, node_at(dag, a, i), other))
             return false;
     }
     return true;
@@ -24,7 +23,7 @@ static bool is_object(const struct dag *dag, node_t node) {
 
 bool node_merge_patch(const struct dag *dag, node_t from, node_t to, struct json_writer *writer) {
     if (!is_object(dag, from) || !is_object(dag, to)) {
-        bool differs = !same(dag, from, to);
+        bool differs = !node_same(dag, from, to);
         if (differs)
             node_write(dag, to, writer);
         else
@@ -36,7 +35,7 @@ bool node_merge_patch(const struct dag *dag, node_t from, node_t to, struct json
     for (size_t i = 0; from != to && i < node_count(dag, to); i++) {
         struct str key = node_key_at(dag, to, i);
         node_t was = node_get(dag, from, key), is = node_at(dag, to, i);
-        if (same(dag, was, is))
+        if (node_same(dag, was, is))
             continue;
         differs = true;
         json_write_key(writer, key);
@@ -61,7 +60,7 @@ bool node_intent_holds(const struct dag *dag, node_t intent, node_t answer, node
     if (answer == now)
         return true;
     if (!is_object(dag, intent) || !is_object(dag, answer) || !is_object(dag, now))
-        return same(dag, answer, now);
+        return node_same(dag, answer, now);
     for (size_t i = 0; i < node_count(dag, intent); i++) {
         struct str key = node_key_at(dag, intent, i);
         if (!node_intent_holds(dag, node_at(dag, intent, i), node_get(dag, answer, key),

@@ -3,6 +3,10 @@
 
 #include "cache/node.h"
 
+/* Equal as JSON: members in another order make another node but the same value. Any thread with
+ * both pinned. */
+bool node_same(const struct dag *dag, node_t a, node_t b);
+
 /* Appends the JSON merge patch (RFC 7386) that turns `from` into `to`, `{}` when they are equal.
  * Returns whether there is a difference. Any thread with both pinned. */
 bool node_merge_patch(const struct dag *dag, node_t from, node_t to, struct json_writer *writer);

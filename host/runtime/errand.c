@@ -18,12 +18,10 @@ struct errand {
 static void plan(struct errand *errand);
 
 static void release(struct errand *errand) {
-    struct program *program = errand->edition->program;
     loop_timer_stop(&errand->timer);
     loop_timer_stop(&errand->grace);
     schedule_destroy(errand->schedule);
     mem_free(errand);
-    program_unref(program);
 }
 
 static void report(struct errand *errand, const struct script_result *result) {
@@ -52,10 +50,12 @@ static void on_done(struct invocation *invocation) {
     errand->over = errand->schedule == NULL && (!failed || permanent);
     invocation_finish(invocation);
     errand->host->changed(errand->host);
+    struct program *program = errand->edition->program;
     if (errand->stopped)
         release(errand);
     else
         plan(errand);
+    program_unref(program);
 }
 
 static void run(struct errand *errand) {
@@ -64,11 +64,13 @@ static void run(struct errand *errand) {
     errand->invocation = (struct invocation){.done = on_done, .context = errand};
     errand->invocation.call.call.attempt = errand->failures + 1;
     errand->running = true;
+    program_ref(edition->program); /* while it runs */
     if (invocation_start(&errand->invocation, errand->host, edition->program->script,
                          edition->definition, edition->index, "run", str_of(""), NULL, NULL,
                          &err) == 0)
         return;
     errand->running = false;
+    program_unref(edition->program);
     log_error(errand->host->log, "%s: %s", edition->definition->name, err.message);
     loop_timer_start(&errand->timer, NS_PER_S);
 }
@@ -145,7 +147,6 @@ struct errand *errand_start(struct edition *edition, struct error *err) {
             return NULL;
         }
     }
-    program_ref(edition->program);
     plan(errand);
     return errand;
 }

@@ -381,7 +381,7 @@ static int prepare_update(struct operation *op, struct error *err) {
         return error_prefix(err, "update");
     struct str status = str_of("status");
     if (op->resource->has_status &&
-        node_get(dag, wanted, status) != node_get(dag, base->root, status)) {
+        !node_same(dag, node_get(dag, wanted, status), node_get(dag, base->root, status))) {
         node_unref(dag, wanted);
         return error_set(err, ERROR_INVALID,
                          "%s %s: ctx:update does not write status; use ctx:set_status",

@@ -271,6 +271,12 @@ local function make(call)
   return ctx, s
 end
 
+-- A map reads the cache; it cannot wait, so it cannot write.
+function observe.context(place)
+  local ctx = make { definition = place, run = core.run() }
+  return ctx
+end
+
 local function invoke(f, call, ctx)
   if call.handler == "gone" then return f(ctx.key, ctx) end
   if call.handler == "on.event" then return f(call.event, call.object, call.old, ctx) end

@@ -76,10 +76,24 @@ func source(name, value string) string {
 }
 
 // shipped reads a controller as users get it: controllers/NAME.lua, or the folder controllers/NAME.
-func shipped(t *testing.T, name string) harness.Files {
+func shipped(t *testing.T, name string) harness.Files { return from(t, "controllers", name) }
+
+func example(t *testing.T, name string) harness.Files { return from(t, "examples", name) }
+
+func merged(sets ...harness.Files) harness.Files {
+	all := harness.Files{}
+	for _, files := range sets {
+		for name, text := range files {
+			all[name] = text
+		}
+	}
+	return all
+}
+
+func from(t *testing.T, folder, name string) harness.Files {
 	t.Helper()
 	files := harness.Files{}
-	root := filepath.Join(harness.Root(), "controllers")
+	root := filepath.Join(harness.Root(), folder)
 	if text, err := os.ReadFile(filepath.Join(root, name+".lua")); err == nil {
 		files[name+".lua"] = string(text)
 		return files
@@ -96,7 +110,7 @@ func shipped(t *testing.T, name string) harness.Files {
 		files[filepath.Join(name, filepath.Base(path))] = string(text)
 	}
 	if len(files) == 0 {
-		t.Skip("SKIPPED: there is no controllers/" + name)
+		t.Fatal("there is no " + folder + "/" + name)
 	}
 	return files
 }

@@ -96,8 +96,8 @@ local function primary_key(item, namespaced, object)
   return ns .. "/" .. name
 end
 
-local function add_keys(to, seen, map, object, namespaced)
-  local result = map(object)
+local function add_keys(to, seen, map, object, namespaced, ctx)
+  local result = map(object, ctx)
   if result == nil then return end
   if type(result) ~= "table" or result.name or result.metadata then result = { result } end
   for _, item in ipairs(result) do
@@ -108,6 +108,9 @@ local function add_keys(to, seen, map, object, namespaced)
     end
   end
 end
+
+--- Makes the ctx that a map reads with; moonlet.ctx sets it.
+M.context = nil
 
 --- Returns matches, keys | nil, the first error | nil.
 function M.observe(place, feed, kind, old, new, filter, map)
@@ -130,9 +133,10 @@ function M.observe(place, feed, kind, old, new, filter, map)
   if map and matches and functions[feed .. ".map"] then
     keys = core.array {}
     local seen = {}
+    local ctx = M.context(place)
     local namespaced = definition.resource and core.known(definition.resource.kind)
-    if old then try(add_keys, keys, seen, functions[feed .. ".map"], old, namespaced) end
-    if new then try(add_keys, keys, seen, functions[feed .. ".map"], new, namespaced) end
+    if old then try(add_keys, keys, seen, functions[feed .. ".map"], old, namespaced, ctx) end
+    if new then try(add_keys, keys, seen, functions[feed .. ".map"], new, namespaced, ctx) end
   end
   return matches, keys, failure
 end

@@ -130,7 +130,7 @@ func (e *Env) resource(obj *unstructured.Unstructured) resourceInterface {
 	gvr := Resource(obj.GetAPIVersion(), obj.GetKind())
 	switch obj.GetKind() {
 	case "Node", "Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding",
-		"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding":
+		"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "Tenant":
 		return e.Dynamic.Resource(gvr)
 	}
 	if obj.GetNamespace() == "" {

@@ -1,0 +1,116 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"moonlet.dev/e2e/harness"
+)
+
+const storageAnnotation = "moonlet.dev/image-storage"
+
+func annotation(env *harness.Env, node, want string) func() error {
+	return func() error {
+		object, err := env.Kube.CoreV1().Nodes().Get(harness.Background(), node, meta.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if got := object.Annotations[storageAnnotation]; (got != "") != (want != "") || !strings.Contains(got, want) {
+			return fmt.Errorf("annotation %q", got)
+		}
+		return nil
+	}
+}
+
+func setImages(t *testing.T, env *harness.Env, name string, bytes int64) {
+	t.Helper()
+	patch := fmt.Sprintf(`{"status":{"images":[{"names":["a"],"sizeBytes":%d},{"names":["b"],"sizeBytes":1}]}}`, bytes)
+	_, err := env.Kube.CoreV1().Nodes().Patch(harness.Background(), name, types.MergePatchType, []byte(patch),
+		meta.PatchOptions{}, "status")
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNodeImagesAreWarnedOfAndCleared(t *testing.T) {
+	env := harness.New(t)
+	m := env.Run(merged(shipped(t, "nodes"), shipped(t, "node-names")), "--set", "node-images.threshold=1000")
+	node := &core.Node{ObjectMeta: meta.ObjectMeta{Name: env.NS}}
+	if _, err := env.Kube.CoreV1().Nodes().Create(harness.Background(), node, meta.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = env.Kube.CoreV1().Nodes().Delete(harness.Background(), env.NS, meta.DeleteOptions{})
+	})
+	setImages(t, env, env.NS, 2000)
+	harness.Eventually(t, "the annotation says 2001 bytes", annotation(env, env.NS, "2001"))
+	harness.Eventually(t, "there is a Warning Event", func() error {
+		events, err := env.Kube.CoreV1().Events("").List(harness.Background(),
+			meta.ListOptions{FieldSelector: "reason=ImageStorageHigh,involvedObject.name=" + env.NS})
+		if err != nil || len(events.Items) == 0 || events.Items[0].Type != "Warning" {
+			return fmt.Errorf("%d events, %v", len(events.Items), err)
+		}
+		return nil
+	})
+	setImages(t, env, env.NS, 10)
+	harness.Eventually(t, "the annotation is cleared", annotation(env, env.NS, ""))
+	if n := m.Metric("moonlet_watches_total", `kind="v1/Node"`); n != 1 {
+		t.Errorf("%v watches of Nodes for two controllers, one is wanted", n)
+	}
+}
+
+func TestInvitedIsAccepted(t *testing.T) {
+	env := harness.New(t)
+	m := env.Run(shipped(t, "invited"))
+	guests := env.Dynamic.Resource(harness.Resource("example.com/v1", "AstaXie").GroupVersion().WithResource("astaxies")).Namespace(env.NS)
+	guest := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "example.com/v1", "kind": "AstaXie",
+		"metadata": map[string]any{"name": "asta"}, "spec": map[string]any{"handsome": true}}}
+	if _, err := guests.Create(harness.Background(), guest, meta.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	harness.Eventually(t, "the guest is accepted", func() error {
+		object, err := guests.Get(harness.Background(), "asta", meta.GetOptions{})
+		if err != nil {
+			return err
+		}
+		state, _, _ := unstructured.NestedString(object.Object, "status", "state")
+		language, _, _ := unstructured.NestedString(object.Object, "spec", "language")
+		if state != "Accepted" || language != "Go" {
+			return fmt.Errorf("state %q, language %q", state, language)
+		}
+		return nil
+	})
+	m.EventuallyLogs("Hello asta, who speaks Go")
+	if err := guests.Delete(harness.Background(), "asta", meta.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	m.EventuallyLogs("asta was deleted")
+}
+
+func TestExamplesRunOnceAndEnd(t *testing.T) {
+	env := harness.New(t)
+	m := env.Start(harness.Connection{}, example(t, "pods"), "--once")
+	harness.Eventually(t, "the host has ended", func() error {
+		if code, over := m.Exited(); !over || code != 0 {
+			return fmt.Errorf("exited %v, code %d", over, code)
+		}
+		return nil
+	})
+	pods, err := env.Kube.CoreV1().Pods(env.NS).Get(harness.Background(), "example-pod", meta.GetOptions{})
+	if err != nil || pods.Spec.Containers[0].Image == "" {
+		t.Error(err)
+	}
+	deployment, err := env.Kube.AppsV1().Deployments(env.NS).Get(harness.Background(), "example-deployment", meta.GetOptions{})
+	if err != nil || *deployment.Spec.Replicas != 3 {
+		t.Error(err)
+	}
+	if !strings.Contains(m.Log(), "created Pod example-pod") {
+		t.Error("the names are not printed")
+	}
+}
