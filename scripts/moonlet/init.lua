@@ -19,7 +19,7 @@ local function constructor(kind)
   end
 end
 
---- Reconciling objects of one kind. See docs/reference/lua/controller.md.
+--- Reconciling objects of one kind. See docs/reference/lua/definitions.md.
 ---@type fun(fields: moonlet.ControllerOptions): moonlet.Definition
 M.controller = constructor "controller"
 --- A function that runs by the clock.
