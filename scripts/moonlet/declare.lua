@@ -366,7 +366,8 @@ local function as_list(value, file)
   end
   if definition.is(value) or resource.is(value) then return { value } end
   if type(value) ~= "table" then
-    check.fault(file, ("the file returns %s, not a definition such as moonlet.controller { … }"):format(check.describe(value)))
+    check.fault(file, ("the file returns %s, not a definition such as moonlet.controller { … }")
+      :format(check.describe(value)))
   end
   return value
 end

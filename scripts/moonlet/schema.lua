@@ -83,7 +83,8 @@ M.boolean = scalar("boolean", { type = "boolean" })
 M.any = scalar("any", { ["x-kubernetes-preserve-unknown-fields"] = true })
 M.int_or_string = scalar("int_or_string", { ["x-kubernetes-int-or-string"] = true })
 M.quantity = scalar("quantity", { ["x-kubernetes-int-or-string"] = true,
-  pattern = "^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$" })
+  pattern = "^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))"
+    .. "(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$" })
 M.duration = scalar("duration", { type = "string", pattern = "^([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+$" })
 M.date_time = scalar("date_time", { type = "string", format = "date-time" })
 
