@@ -472,6 +472,9 @@ function M.run(program, call, options)
     namespace = key.namespace, name = key.name, uid = key.uid,
     attempt = options.attempt or 1, reason = options.reason or "event",
   })
+  if not ok and M.is_refusal(value) and getmetatable(value) == nil then -- prints as the host prints it
+    setmetatable(value, core.error_metatable)
+  end
   if ok then run.requeue = value else run.error = value end
   function run.get(kind, name, ns)
     local found = cluster:at(tostring(kind), ns or key.namespace, name)
