@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cli/command.h"
 #include "yaml/yaml.h"
 
 static int read_whole(const char *path, bool must, struct strbuf *ret, struct error *err) {
@@ -46,6 +47,15 @@ static int add_scalar(struct options *options, const struct option_spec *spec, c
                 : error_set(err, ERROR_NOMEM, "%s: no memory", path);
 }
 
+/* moonlet.yaml is one file for all commands: `check` passes over what is `run`'s. */
+static bool other_command_knows(const char *key) {
+    for (size_t i = 0; commands[i]; i++)
+        for (const struct option_spec *spec = commands[i]->specs; spec->name; spec++)
+            if (strcmp(spec->name, key) == 0)
+                return true;
+    return false;
+}
+
 static int add_key(struct options *options, const char *key, json_t *value, const char *path,
                    struct error *err) {
     const struct option_spec *spec = options->command->specs;
@@ -54,6 +64,8 @@ static int add_key(struct options *options, const char *key, json_t *value, cons
     for (; spec->name && strcmp(spec->name, key) != 0; spec++)
         if (count < 64)
             names[count++] = spec->name;
+    if (spec->name == NULL && other_command_knows(key))
+        return 0;
     if (spec->name == NULL) {
         const char *near = str_nearest(key, names, count);
         return error_set(err, ERROR_INVALID, "%s: unknown key %s%s%s%s", path, key,
