@@ -109,7 +109,7 @@ func TestAppliesKeepTheirRules(t *testing.T) {
 	harness.Eventually(t, "the Secret has two keys", keys(2))
 	m.Write("applier.lua", apply(`a = "1", b = "2"`, `
     ctx:apply { apiVersion = "v1", kind = "Secret", metadata = { name = map.metadata.name }, stringData = { c = "3" } }`))
-	m.EventuallyLogs("a second, different apply")
+	m.EventuallyLogs("a second, different intent")
 	m.Write("applier.lua", apply(`a = "1"`, `ctx:apply({ apiVersion = "v1", kind = "Secret",
       metadata = { name = "other", namespace = "default" } })`))
 	m.EventuallyLogs("cannot be owned from namespace")
