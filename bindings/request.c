@@ -100,10 +100,11 @@ static struct script_run *current_run(lua_State *L) {
     return run;
 }
 
-/* core.check(): raises `cancelled` or `timeout` once the run has been told to end (R14). */
+/* core.check(): raises `cancelled` or `timeout` once the run has been told to end (R14). Nothing in
+ * a map, which reads without being a run. */
 static int request_check(lua_State *L) {
-    struct script_run *run = current_run(L);
-    if (!run->cancel_code)
+    struct script_run *run = script_of(L)->run;
+    if (!run || !run->cancel_code)
         return 0;
     struct error err;
     error_set(&err, run->cancel_code,

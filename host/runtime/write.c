@@ -120,7 +120,8 @@ static int note_applied(struct operation *op, struct error *err) {
 
 /* The intent is complete: not sent when it would change nothing (R1), else made a request. */
 static int send_intent(struct operation *op, const char *subresource, struct error *err) {
-    int rc = note_applied(op, err);
+    /* A second status in one call replaces the first: it is all that we say. */
+    int rc = op->request->op == SCRIPT_APPLY ? note_applied(op, err) : 0;
     if (rc < 0)
         return rc;
     if (op->current && intents_hold(op->host->intents, object_uid(op->current), op->memory,

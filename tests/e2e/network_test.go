@@ -103,7 +103,10 @@ func TestFinalizerSurvivesAKillBetweenTheExternalDeletes(t *testing.T) {
 	service := extservice.New(t, "first")
 	m := env.Run(network(t, service))
 	env.Apply(token("first"))
-	env.Apply(fmt.Sprintf(tenantAndNetwork, env.NS))
+	docs := strings.SplitN(fmt.Sprintf(tenantAndNetwork, env.NS), "---", 2)
+	env.Apply(docs[1])
+	eventuallyState(t, env, "Failed")
+	env.Apply(docs[0]) // the tenant's appearance runs the network again
 	eventuallyState(t, env, "Active")
 	killed := make(chan struct{}, 8)
 	service.After(func(c extservice.Call) {
