@@ -79,8 +79,10 @@ static void on_done(struct invocation *invocation) {
         log_emit(controller->host->log, LOG_ERROR, fields, "%s", result->error.message);
     }
     invocation_finish(invocation);
-    destroy(run->edge);
-    mem_free(run);
+    if (!invocation->call.lost) {
+        destroy(run->edge);
+        mem_free(run);
+    }
     controller->event_in_work = false;
     if (controller->removed)
         controller_destroy(controller);

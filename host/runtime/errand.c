@@ -21,7 +21,9 @@ static void release(struct errand *errand) {
     loop_timer_stop(&errand->timer);
     loop_timer_stop(&errand->grace);
     schedule_destroy(errand->schedule);
-    mem_free(errand);
+    errand->schedule = NULL;
+    if (!errand->invocation.call.lost)
+        mem_free(errand);
 }
 
 static void report(struct errand *errand, const struct script_result *result) {
@@ -41,6 +43,8 @@ static void on_done(struct invocation *invocation) {
     struct script_result *result = &invocation->call.result;
     bool failed = result->state == SCRIPT_FAILED, permanent = result->permanent;
     bool again = invocation->call.aborted;
+    if (invocation->call.lost) /* its struct is not ours any more; the next version has its own */
+        errand->stopped = true;
     errand->running = false;
     if (invocation->call.died)
         errand->edition->program->died(errand->edition->program);

@@ -90,6 +90,8 @@ int invocation_start(struct invocation *invocation, struct host *host, struct wo
 }
 
 void invocation_finish(struct invocation *invocation) {
+    if (invocation->call.lost)
+        return;
     object_unpin(invocation->scope.object);
     object_unpin(invocation->call.call.old);
     scope_finish(&invocation->scope);

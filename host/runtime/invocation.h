@@ -32,7 +32,8 @@ int invocation_start(struct invocation *invocation, struct host *host, struct wo
                      struct error *err);
 /* Its pending and later ctx calls raise `code`; a write already sent is awaited. */
 void invocation_cancel(struct invocation *invocation, int code);
-/* Frees what invocation_start() made; in `done`. */
+/* Frees what invocation_start() made; in `done`. When call.lost is set it frees nothing, and the
+ * struct must not be freed either. */
 void invocation_finish(struct invocation *invocation);
 
 /* Fields for a log line about it; `fields` has room for 8. */

@@ -44,10 +44,12 @@ static void finish(struct job *job) {
     if (job->invoked)
         invocation_finish(&job->invocation);
     workqueue_done(controller->queue, str_of(job->key));
-    object_unpin(job->object);
-    strbuf_finish(&job->path);
-    mem_free(job->key);
-    mem_free(job);
+    if (!job->invocation.call.lost) {
+        object_unpin(job->object);
+        strbuf_finish(&job->path);
+        mem_free(job->key);
+        mem_free(job);
+    }
     controller_job_done(controller, NULL);
     program_unref(program);
 }

@@ -35,7 +35,7 @@ struct manager {
     struct reclaim reclaim;
     unsigned told; /* signals received */
     int exit_code;
-    bool stopping, reachable;
+    bool stopping, reachable, drained, left;
 };
 
 static void begin_stop(struct manager *manager, int exit_code);
@@ -252,6 +252,10 @@ static void on_released(void *context) {
 }
 
 static void finish_stop(struct manager *manager) {
+    if (manager->left)
+        return;
+    manager->left = true;
+    loop_timer_stop(&manager->drain);
     struct elector *elector = manager->elector;
     manager->elector = NULL;
     if (elector)
@@ -262,9 +266,16 @@ static void finish_stop(struct manager *manager) {
 
 static void on_drain(struct loop_timer *timer) {
     struct manager *manager = CONTAINER_OF(timer, struct manager, drain);
+    if (manager->drained) { /* cancelled, and yet not back: a thread that was given up, say */
+        log_error(manager->host.log, "calls that do not end are left behind");
+        finish_stop(manager);
+        return;
+    }
     log_warn(manager->host.log, "calls still in work after %d s are cancelled",
              (int)(DRAIN_NS / NS_PER_S));
+    manager->drained = true;
     reload_cancel_all(manager->host.reload);
+    loop_timer_start(timer, 10 * NS_PER_S);
 }
 
 static void begin_stop(struct manager *manager, int exit_code) {

@@ -258,7 +258,7 @@ void worker_call_start(struct worker_script *script, struct worker_call *call) {
     call->call.context = call;
     call->run = NULL;
     call->in_flight = 0;
-    call->finished = call->cancelling = call->aborted = call->died = false;
+    call->finished = call->cancelling = call->aborted = call->died = call->lost = false;
     call->result = (struct script_result){0};
     list_init(&call->link);
     list_init(&call->requests);

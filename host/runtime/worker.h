@@ -61,6 +61,8 @@ struct worker_call {
     struct script_result result; /* in on_done */
     bool aborted;                /* in on_done: the script was unloaded or died under it */
     bool died;                   /* in on_done: this call's script is dead; load it anew */
+    bool lost; /* in on_done: a thread that was given up may still read this struct
+                  and what it points to: leave them alone for ever */
 
     /* the worker's */
     struct message message, cancel_message;
