@@ -35,6 +35,22 @@ static int on_socket(void *context, curl_socket_t fd, curlsocktype purpose) {
     return CURL_SOCKOPT_OK;
 }
 
+/* curl sends a request again by itself when a connection it had kept ends without an answer. The
+ * server may have done what the first one asked, so what is not safe to repeat fails instead. */
+static int on_send(void *context, char *remote, char *local, int remote_port, int local_port) {
+    struct http_call *call = context;
+    const char *method = call->request.method;
+    (void)remote, (void)local, (void)remote_port, (void)local_port;
+    bool unsafe = strcmp(method, "POST") == 0 || strcmp(method, "PATCH") == 0;
+    if (call->sent && unsafe) {
+        error_set(&call->failure, ERROR_UNAVAILABLE,
+                  "the connection ended without an answer; the request may have arrived");
+        return CURL_PREREQFUNC_ABORT;
+    }
+    call->sent = true;
+    return CURL_PREREQFUNC_OK;
+}
+
 /* A new status line: forgets what an interim answer (100, 103) said. */
 static void on_status_line(struct http_call *call, struct str line) {
     call->head.len = 0;
@@ -252,6 +268,8 @@ static CURLcode set_options(struct http_call *call, const struct http_request *r
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(CURLOPT_SOCKOPTFUNCTION, on_socket);
+    SET(CURLOPT_PREREQFUNCTION, on_send);
+    SET(CURLOPT_PREREQDATA, call);
     SET(CURLOPT_HEADERFUNCTION, on_header);
     SET(CURLOPT_HEADERDATA, call);
     SET(CURLOPT_WRITEFUNCTION, on_body);

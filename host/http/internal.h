@@ -68,6 +68,7 @@ struct http_call {
     struct strbuf head; /* "name\0value\0" of each header */
     bool headers_done;  /* on_headers was called */
     bool h2;            /* the status line said HTTP/2 */
+    bool sent;          /* curl began to send it; a POST or PATCH is not sent twice */
     struct strbuf body;
     size_t received;
 };

@@ -1,5 +1,4 @@
-#include <stdio.h>
-#include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 #include "yaml/resolve.h"
@@ -146,15 +145,12 @@ static void dump_array(const json_t *value, struct strbuf *out, unsigned level, 
     }
 }
 
-/* The shortest text that reads back as the same number. */
 static void dump_real(double value, struct strbuf *out) {
-    char text[40];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            break;
-    }
-    strbuf_adds(out, text);
+    size_t from = out->len;
+    yaml_write_real(value, out);
+    if (!out->failed && fabs(value) >= 9007199254740992.0 && /* 2^53 */
+        strcspn(out->data + from, ".e") == out->len - from)
+        strbuf_adds(out, ".0"); /* digits alone would read back as an integer */
 }
 
 /* After "key:" or "-": the rest of the line and the lines below. */

@@ -152,7 +152,7 @@ static int key_text(struct loader *l, struct strbuf *key, bool *ret_merge) {
     else if (json_is_integer(value))
         strbuf_printf(key, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     else if (json_is_real(value))
-        strbuf_printf(key, "%.17g", json_real_value(value));
+        yaml_write_real(json_real_value(value), key);
     else if (json_is_boolean(value))
         strbuf_adds(key, json_is_true(value) ? "true" : "false");
     else

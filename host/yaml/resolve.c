@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,4 +119,14 @@ json_t *yaml_resolve(struct str text, bool *ret_infinite) {
     if (!looks_float(plain))
         return NULL;
     return real_of(strtod(plain, NULL), ret_infinite);
+}
+
+void yaml_write_real(double value, struct strbuf *out) {
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    strbuf_adds(out, text);
 }

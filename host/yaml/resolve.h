@@ -12,4 +12,7 @@
  */
 json_t *yaml_resolve(struct str text, bool *ret_infinite);
 
+/* Appends the shortest text that reads back as the same number. */
+void yaml_write_real(double value, struct strbuf *out);
+
 #endif

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,11 +61,13 @@ struct world {
     struct http_transport *transport;
     struct server *server;
     struct mem_stats before;
+    atomic_int once; /* requests for /once */
 };
 
 static int serve(void *context, int fd, const char *request);
 
 static void begin(struct world *world) {
+    atomic_init(&world->once, 0);
     world->before = mem_stats();
     struct error err;
     world->loop = loop_create(clock_real(), &err);
@@ -107,7 +110,6 @@ static void get(struct world *world, struct seen *seen, const char *path) {
 }
 
 static int serve(void *context, int fd, const char *request) {
-    (void)context;
     char path[64] = "";
     sscanf(request, "%*s %63s", path);
     if (strcmp(path, "/hello") == 0) {
@@ -123,6 +125,9 @@ static int serve(void *context, int fd, const char *request) {
         server_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf");
         return 1;
     } else if (strcmp(path, "/drop") == 0) {
+        return 1;
+    } else if (strcmp(path, "/once") == 0) { /* does it, and says nothing */
+        ((struct world *)context)->once++;
         return 1;
     } else if (strcmp(path, "/garbage") == 0) {
         server_say(fd, "HTTP/9 whatever\r\n\r\n");
@@ -259,6 +264,37 @@ static void curl_refused_connection_never_left(void **state) {
     }
     assert_int_equal(err.code, ERROR_INVALID);
     end(&world);
+}
+
+/* A kept connection that ends without an answer: who knows what the server did. */
+static void curl_unsafe_request_is_sent_once(void **state) {
+    (void)state;
+    static const struct {
+        const char *method, *body;
+        int code, sent;
+    } cases[] = {{"POST", "{}", ERROR_UNAVAILABLE, 1},
+                 {"POST", "", ERROR_UNAVAILABLE, 1},
+                 {"PATCH", "{}", ERROR_UNAVAILABLE, 1},
+                 {"GET", "", ERROR_UNAVAILABLE, 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world world;
+        begin(&world);
+        struct seen seen = {0};
+        get(&world, &seen, "/hello"); /* leaves a connection to use again */
+        strbuf_finish(&seen.body);
+        seen = (struct seen){0};
+        char url[256];
+        struct http_request request = request_for(&world, &seen, "/once", url);
+        request.method = cases[i].method;
+        request.body = str_of(cases[i].body);
+        run(&world, &seen, &request);
+        assert_int_equal(seen.done, 1);
+        assert_int_equal(seen.err.code, cases[i].code);
+        assert_int_equal(seen.err.status, 0); /* it did leave */
+        assert_int_equal(world.once, cases[i].sent);
+        strbuf_finish(&seen.body);
+        end(&world);
+    }
 }
 
 static void curl_body_above_the_limit_is_rejected(void **state) {
@@ -435,6 +471,7 @@ int main(void) {
         cmocka_unit_test(curl_request_carries_method_headers_and_body),
         cmocka_unit_test(curl_failures_have_codes),
         cmocka_unit_test(curl_refused_connection_never_left),
+        cmocka_unit_test(curl_unsafe_request_is_sent_once),
         cmocka_unit_test(curl_body_above_the_limit_is_rejected),
         cmocka_unit_test(curl_silence_ends_at_the_timeout),
         cmocka_unit_test(curl_cancel_from_its_own_callback_is_the_end),

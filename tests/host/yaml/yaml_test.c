@@ -132,6 +132,7 @@ static void yaml_structures_become_json(void **state) {
     (void)state;
     check("a: 1\nb: [x, {c: ~}]\n", "{\"a\":1,\"b\":[\"x\",{\"c\":null}]}");
     check("1: a\ntrue: b\n1.5: c\n", "{\"1\":\"a\",\"1.5\":\"c\",\"true\":\"b\"}");
+    check("0.1: a\n1.10: b\n", "{\"0.1\":\"a\",\"1.1\":\"b\"}");
     check("a: &x {k: 1}\nb: *x\n", "{\"a\":{\"k\":1},\"b\":{\"k\":1}}");
     check("a: &x {k: 1, j: 2}\nb: {<<: *x, k: 3}\n",
           "{\"a\":{\"j\":2,\"k\":1},\"b\":{\"j\":2,\"k\":3}}");
@@ -178,7 +179,7 @@ static void yaml_dump_reads_back_as_the_same_value(void **state) {
         "{\"odd\":[\"\\t\",\"\\u0000\",\"\\u007f\\u0085\\u2028\\ufeff\",\"\\\"\\\\\",\" "
         "x\\ny\",\"x \\ny\"]}",
         "{\"a b\":1,\"12\":2,\"x\\ny\":3,\"true\":4,\"<<\":5}",
-        "[0.1,1e+20,-3,1.5e-7,1.2345678901234568e+20]",
+        "[0.1,1e+20,-3,1.5e-7,1.2345678901234568e+20,66666666266666664.0]",
         "\"top\\nlevel\"",
         "{\"url\":\"https://x.example:6443/a?b=c\",\"image\":\"nginx:1.25\"}",
     };
