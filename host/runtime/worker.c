@@ -345,8 +345,10 @@ static void give_up(struct worker *worker) {
         if (script->body != lost)
             continue;
         script->body = NULL;
-        LIST_EACH(call, after, &script->core_calls)
-        abort_call(CONTAINER_OF(call, struct worker_call, core_link));
+        LIST_EACH(call, after, &script->core_calls) {
+            CONTAINER_OF(call, struct worker_call, core_link)->lost = true;
+            abort_call(CONTAINER_OF(call, struct worker_call, core_link));
+        }
     }
     worker->options.on_lost(worker->options.context, worker);
 }
