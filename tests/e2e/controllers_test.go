@@ -93,6 +93,7 @@ func TestInvitedIsAccepted(t *testing.T) {
 	m.EventuallyLogs("asta was deleted")
 }
 
+// R13: --once ends when nothing is queued or in work.
 func TestExamplesRunOnceAndEnd(t *testing.T) {
 	env := harness.New(t)
 	m := env.Start(harness.Connection{}, example(t, "pods"), "--once")
