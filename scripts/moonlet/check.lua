@@ -28,7 +28,8 @@ function M.nearest(name, known)
   table.sort(names)
   for _, candidate in ipairs(names) do
     local far = distance(name, candidate)
-    if far < limit then best, limit = candidate, far end
+    local longer = best and math.abs(#candidate - #name) < math.abs(#best - #name)
+    if far < limit or (far == limit and longer) then best, limit = candidate, far end
   end
   return best
 end
