@@ -35,16 +35,17 @@ static void declaration_survives_each_failed_allocation(void **state) {
 
 static void declaration_of_another_shape_is_refused(void **state) {
     (void)state;
+    /* clang-format off */
     static const char *const bad[] = {
         "{",
         "{\"definitions\":[{\"type\":\"daemon\",\"name\":\"a\"}]}",
         "{\"definitions\":[{\"type\":\"controller\",\"name\":\"a\"}]}",
-        "{\"definitions\":[{\"type\":\"controller\",\"name\":\"a\",\"resource\":{\"kind\":\"Pod\"}}"
-        "]}",
+        "{\"definitions\":[{\"type\":\"controller\",\"name\":\"a\",\"resource\":{\"kind\":\"Pod\"}}]}",
         "{\"definitions\":[{\"type\":\"startup\",\"name\":\"a\",\"handlers\":[\"children\"]}]}",
         "{\"definitions\":[{\"type\":\"startup\",\"name\":\"a\",\"timeout\":-1}]}",
         "{\"crds\":[{}]}",
     };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct error err = {0};
         assert_null(declaration_parse(str_of(bad[i]), &err));
