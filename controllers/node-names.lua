@@ -9,21 +9,23 @@ local function ready(node)
   return false
 end
 
+local function publish(_, ctx)
+  local names = {}
+  for _, node in ipairs(ctx:list("v1/Node", { when = ready })) do
+    names[#names + 1] = node.metadata.name
+  end
+  ctx:apply({
+    apiVersion = "v1", kind = "ConfigMap",
+    metadata = { name = "ready-nodes", namespace = ctx.host.namespace },
+    data = { names = table.concat(names, " "), count = tostring(#names) },
+  }, { create = true })
+end
+
 return moonlet.controller {
   name = "node-names",
   resource = "v1/Node",
   writes = { "v1/ConfigMap" },
   debounce = "200ms",
-
-  reconcile = function(_, ctx)
-    local names = {}
-    for _, node in ipairs(ctx:list("v1/Node", { when = ready })) do
-      names[#names + 1] = node.metadata.name
-    end
-    ctx:apply({
-      apiVersion = "v1", kind = "ConfigMap",
-      metadata = { name = "ready-nodes", namespace = ctx.host.namespace },
-      data = { names = table.concat(names, " "), count = tostring(#names) },
-    }, { create = true })
-  end,
+  reconcile = publish,
+  gone = publish, -- a deleted node leaves the list too
 }

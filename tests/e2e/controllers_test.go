@@ -65,6 +65,27 @@ func TestNodeImagesAreWarnedOfAndCleared(t *testing.T) {
 	}
 }
 
+func TestReadyNodesAreNamedUntilTheyAreGone(t *testing.T) {
+	env := harness.New(t)
+	env.Run(shipped(t, "node-names"))
+	node := &core.Node{ObjectMeta: meta.ObjectMeta{Name: env.NS}}
+	nodes := env.Kube.CoreV1().Nodes()
+	if _, err := nodes.Create(harness.Background(), node, meta.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nodes.Delete(harness.Background(), env.NS, meta.DeleteOptions{}) })
+	_, err := nodes.Patch(harness.Background(), env.NS, types.MergePatchType,
+		[]byte(`{"status":{"conditions":[{"type":"Ready","status":"True"}]}}`), meta.PatchOptions{}, "status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.EventuallyData("ready-nodes", "names", env.NS)
+	if err := nodes.Delete(harness.Background(), env.NS, meta.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	env.EventuallyData("ready-nodes", "count", "0")
+}
+
 func TestInvitedIsAccepted(t *testing.T) {
 	env := harness.New(t)
 	m := env.Run(shipped(t, "invited"))

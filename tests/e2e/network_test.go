@@ -98,7 +98,14 @@ func TestNetworkIsMadeServedAndRemoved(t *testing.T) {
 	eventuallyRemoved(t, env, service)
 }
 
+// Killed after the first external delete, and after the last, before the finalizer is off.
 func TestFinalizerSurvivesAKillBetweenTheExternalDeletes(t *testing.T) {
+	for _, collection := range []string{"routers", "networks"} {
+		t.Run(collection, func(t *testing.T) { killAfterDelete(t, collection) })
+	}
+}
+
+func killAfterDelete(t *testing.T, collection string) {
 	env := harness.New(t)
 	service := extservice.New(t, "first")
 	m := env.Run(network(t, service))
@@ -110,7 +117,7 @@ func TestFinalizerSurvivesAKillBetweenTheExternalDeletes(t *testing.T) {
 	eventuallyState(t, env, "Active")
 	killed := make(chan struct{}, 8)
 	service.After(func(c extservice.Call) {
-		if c.Method == "DELETE" && c.Collection == "routers" && c.Status < 300 {
+		if c.Method == "DELETE" && c.Collection == collection && c.Status < 300 {
 			m.Kill()
 			killed <- struct{}{}
 		}
