@@ -40,6 +40,20 @@ static const struct {
 } limits[] = {{"minimum", 1},  {"minLength", 1},  {"minItems", 1},  {"minProperties", 1},
               {"maximum", -1}, {"maxLength", -1}, {"maxItems", -1}, {"maxProperties", -1}};
 
+/* What was not there before, or says something else, may refuse what was allowed. */
+static const char *const constraints[] = {"pattern",
+                                          "format",
+                                          "multipleOf",
+                                          "exclusiveMinimum",
+                                          "exclusiveMaximum",
+                                          "uniqueItems",
+                                          "allOf",
+                                          "anyOf",
+                                          "oneOf",
+                                          "not",
+                                          "x-kubernetes-validations",
+                                          "x-kubernetes-list-type"};
+
 static int narrowed(struct error *err, const char *path, const char *what) {
     return error_set(err, ERROR_REJECTED, "%s: %s (--crd-update=any allows it)", path, what);
 }
@@ -57,9 +71,11 @@ static int check_values(const json_t *old, const json_t *now, const char *path, 
         if (b && (a == NULL || (json_number_value(b) - json_number_value(a)) * limits[i].sign > 0))
             return narrowed(err, path, limits[i].name);
     }
-    const json_t *pattern = json_object_get(now, "pattern");
-    if (pattern && !json_equal(pattern, json_object_get(old, "pattern")))
-        return narrowed(err, path, "its pattern changed");
+    for (size_t i = 0; i < sizeof constraints / sizeof *constraints; i++) {
+        const json_t *rule = json_object_get(now, constraints[i]);
+        if (rule && !json_equal(rule, json_object_get(old, constraints[i])))
+            return narrowed(err, path, constraints[i]);
+    }
     if (json_is_true(json_object_get(old, "nullable")) &&
         !json_is_true(json_object_get(now, "nullable")))
         return narrowed(err, path, "it is not nullable any more");
@@ -95,7 +111,9 @@ static int check_schema(const json_t *old, const json_t *now, const char *path, 
         return narrowed(err, path, "it was removed");
     if (keeps_unknown(now) && json_object_get(now, "type") == NULL)
         return 0;
-    if (type && !json_equal(type, json_object_get(now, "type")))
+    if (keeps_unknown(old) && !keeps_unknown(now))
+        return narrowed(err, path, "it kept unknown fields, and would drop them");
+    if (!json_equal(type, json_object_get(now, "type")) && (type || json_object_get(now, "type")))
         return narrowed(err, path, "its type changed");
     int rc = check_values(old, now, path, err);
     if (rc == 0)

@@ -52,6 +52,15 @@ static void crd_update_that_narrows_is_refused(void **state) {
             "{\"type\":\"string\",\"enum\":[\"a\"]}", "enum");
     refused("{\"type\":\"array\",\"items\":{\"type\":\"string\"}}",
             "{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}", "v1.spec[]");
+    refused("{\"x-kubernetes-preserve-unknown-fields\":true}", INTEGER, "unknown fields");
+    refused("{\"type\":\"object\",\"x-kubernetes-preserve-unknown-fields\":true}",
+            "{\"type\":\"object\"}", "unknown fields");
+    refused("{\"x-kubernetes-int-or-string\":true}", "{\"type\":\"integer\"}", "type changed");
+    refused("{\"type\":\"string\"}", "{\"type\":\"string\",\"format\":\"date\"}", "format");
+    refused("{\"type\":\"integer\"}", "{\"type\":\"integer\",\"multipleOf\":2}", "multipleOf");
+    refused("{\"type\":\"string\"}",
+            "{\"type\":\"string\",\"x-kubernetes-validations\":[{\"rule\":\"self != ''\"}]}",
+            "x-kubernetes-validations");
 }
 
 static void crd_update_that_widens_is_allowed(void **state) {
