@@ -70,7 +70,6 @@ struct job *job_start(struct controller *controller, const struct workqueue_item
                       struct error *err);
 void job_cancel(struct job *job, int code);
 bool job_runs(const struct job *job, const struct edition *edition);
-struct list *job_link(struct job *job);
 struct job *job_of(struct list *link);
 
 /* For edge.c: on.event calls, one after the other, bounded (R9). */

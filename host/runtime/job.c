@@ -25,10 +25,6 @@ struct job {
     uint64_t started_ns;
 };
 
-struct list *job_link(struct job *job) {
-    return &job->link;
-}
-
 struct job *job_of(struct list *link) {
     return CONTAINER_OF(link, struct job, link);
 }

@@ -1,4 +1,5 @@
 #include "base/mem.h"
+#include "kube/base64.h"
 #include "runtime/operation.h"
 
 #include <string.h>
@@ -120,27 +121,12 @@ static bool secret_declared(const struct operation *op) {
     return false;
 }
 
-static int base64_value(char c) {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c ? strchr(alphabet, c) : NULL;
-    return at ? (int)(at - alphabet) : -1;
-}
-
-static void base64_decode(struct strbuf *out, struct str text) {
-    unsigned bits = 0;
-    int have = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        int value = base64_value(text.data[i]);
-        if (value < 0)
-            continue; /* padding; the server wrote it */
-        bits = bits << 6 | (unsigned)value;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            strbuf_addc(out, (char)(bits >> have & 0xff));
-        }
-    }
+static int take_secret(struct operation *op, struct str value, struct error *err) {
+    CLEANUP(mem_freep) char *text = mem_strndup(value.data, value.len);
+    if (text && base64_decode(text, &op->request->text))
+        return 0;
+    return error_set(err, text ? ERROR_PROTOCOL : ERROR_NOMEM, "secret %s/%s: \"%s\" is not base64",
+                     op->ns, op->name, op->request->key);
 }
 
 static int finish_secret(struct operation *op, const struct kube_answer *answer,
@@ -155,10 +141,10 @@ static int finish_secret(struct operation *op, const struct kube_answer *answer,
     if (value == NODE_NONE)
         error_set(err, ERROR_NOT_FOUND, "secret %s/%s has no key \"%s\"", op->ns, op->name,
                   op->request->key);
-    else
-        base64_decode(&op->request->text, node_text(dag, value));
+    else if (take_secret(op, node_text(dag, value), err) < 0)
+        value = NODE_NONE;
     node_unref(dag, root);
-    return value == NODE_NONE ? ERROR_NOT_FOUND : 0;
+    return value == NODE_NONE ? err->code : 0;
 }
 
 int read_prepare(struct operation *op, struct error *err) {
