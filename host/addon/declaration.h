@@ -19,7 +19,8 @@
  *
  * The JSON, all durations in seconds, absent = default:
  *   { "definitions": [ {
- *       "type": "controller" | "schedule" | "startup", "name": "appservice",
+ *       "type": "controller" | "schedule" | "startup" | "webhook" | "conversion",
+ *       "name": "appservice",
  *       "source": "appservice.lua:20",
  *       "resource": KIND, "owns": [KIND...], "watches": [KIND...], "reads": [KIND...],
  *       "writes": [ { "kind": "v1/Event", "verbs": ["create"] } ],
@@ -28,22 +29,34 @@
  *       "indexes": { "v1/Pod": ["by_ip"] }, "config": { "threshold": SCHEMA },
  *       "concurrency": 1, "resync": 30, "retry": { "base": 0.005, "max": 1000, "attempts": 5 },
  *       "rate": { "per_second": 10, "burst": 20 }, "debounce": 1, "timeout": 60,
- *       "cron": "x/5 * * * *", "zone": "UTC", "deadline": 60, "order": 1 } ],
- *     "crds": [ CustomResourceDefinition as apiextensions.k8s.io/v1 ] }
- *   KIND = { "kind": "apps/v1/Deployment", "metadata_only": true, "managed_fields": true,
- *            "labels": "app in (a,b)", "annotations": { "k": "v" | true | false | ["a", "b"] },
- *            "namespaces": ["a", "b"] | { "labels": "..." } | { "except": ["c"] },
- *            "fields": "status.phase=Running", "when": true (Lua) | "generation_changed" |
+ *       "cron": "x/5 * * * *", "zone": "UTC", "deadline": 60, "order": 1,
+ *       "webhooks": [ { "handler": "mutate" | "validate", "resource": KIND, "subresources":
+ * ["status"], "operations": ["CREATE", "UPDATE"], "failure_policy": "Fail" | "Ignore", "timeout":
+ * 5, "reinvocation": "Never" | "IfNeeded", "match_conditions": [ { "name": "x", "expression": CEL }
+ * ] } ], "crd": "appservices.app.example.com" (of a conversion) } ], "crds": [
+ * CustomResourceDefinition as apiextensions.k8s.io/v1 ] } KIND = { "kind": "apps/v1/Deployment",
+ * "metadata_only": true, "managed_fields": true, "labels": "app in (a,b)", "annotations": { "k":
+ * "v" | true | false | ["a", "b"] }, "namespaces": ["a", "b"] | { "labels": "..." } | { "except":
+ * ["c"] }, "fields": "status.phase=Running", "when": true (Lua) | "generation_changed" |
  *            "spec_changed" | "labels_changed" | "annotations_changed", "map": true }
  */
-enum definition_type { DEFINITION_CONTROLLER, DEFINITION_SCHEDULE, DEFINITION_STARTUP };
+enum definition_type {
+    DEFINITION_CONTROLLER,
+    DEFINITION_SCHEDULE,
+    DEFINITION_STARTUP,
+    DEFINITION_WEBHOOK,   /* admission alone; a controller may have webhooks too */
+    DEFINITION_CONVERSION /* of one CRD; its name is the CRD's */
+};
 
 enum definition_handler {
     HANDLER_RECONCILE = 1,
     HANDLER_FINALIZE = 2,
     HANDLER_GONE = 4,
     HANDLER_EVENT = 8,
-    HANDLER_RUN = 16
+    HANDLER_RUN = 16,
+    HANDLER_MUTATE = 32,
+    HANDLER_VALIDATE = 64,
+    HANDLER_CONVERT = 128
 };
 
 enum kind_when { WHEN_ALWAYS, WHEN_LUA, WHEN_GENERATION, WHEN_SPEC, WHEN_LABELS, WHEN_ANNOTATIONS };
@@ -77,6 +90,22 @@ struct kind_index {
     char **names; /* NULL-terminated */
 };
 
+struct match_condition {
+    char *name, *expression; /* CEL */
+};
+
+struct webhook {                /* one entry of a webhook configuration */
+    bool validates;             /* handler "validate"; else "mutate" */
+    struct kind_match resource; /* labels and namespaces; the server selects */
+    char **subresources;        /* NULL-terminated; NULL: the object itself */
+    char **operations;          /* "CREATE", ...; NULL-terminated */
+    bool ignore;                /* failure policy Ignore; else Fail */
+    unsigned timeout_s;         /* 1..30 */
+    bool reinvoke;              /* mutate: reinvocation policy IfNeeded */
+    struct match_condition *conditions;
+    size_t condition_count;
+};
+
 struct definition {
     enum definition_type type;
     char *name, *source;
@@ -98,6 +127,9 @@ struct definition {
     char *cron, *zone;
     uint64_t deadline_ns;
     double order;
+    struct webhook *webhooks;
+    size_t webhook_count;
+    char *crd; /* of a conversion, else NULL */
 };
 
 struct declared_crd {
@@ -106,6 +138,7 @@ struct declared_crd {
     char **versions; /* "v1", ...; NULL-terminated */
     char *json;      /* the whole object */
     bool namespaced;
+    bool converts; /* by a webhook of ours */
 };
 
 struct declaration {
@@ -125,6 +158,8 @@ void declaration_destroy(struct declaration *declaration); /* NULL is fine */
 bool definition_may_read(const struct definition *definition, const char *kind, struct error *err);
 bool definition_may_write(const struct definition *definition, const char *kind, const char *verb,
                           struct error *err);
+/* Is it answered over HTTPS: has it webhooks, or is it a conversion? */
+bool definition_serves(const struct definition *definition);
 bool definition_owns(const struct definition *definition, const char *kind);
 
 #endif
