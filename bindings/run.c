@@ -37,6 +37,15 @@ static void set_str(lua_State *L, const char *name, struct str text) {
     lua_setfield(L, -2, name);
 }
 
+static void set_request(lua_State *L, struct str json) {
+    struct error err;
+    if (!json.len)
+        return;
+    if (value_decode(L, json, &err) < 0)
+        luaL_error(L, "request: %s", err.message);
+    lua_setfield(L, -2, "request");
+}
+
 /* A new coroutine about to call moonlet.ctx's start(call). Anything it pushes onto the coroutine is
  * made on L, where it may raise, and moved. */
 static int build_start(lua_State *L) {
@@ -63,6 +72,7 @@ static int build_start(lua_State *L) {
     set_str(L, "namespace", call->ns);
     set_str(L, "name", call->name);
     set_str(L, "uid", call->uid);
+    set_request(L, call->request);
     const struct object *both[2] = {call->object, call->old};
     for (int i = 0; i < 2; i++) {
         if (!both[i])
@@ -102,6 +112,31 @@ static void read_requeue(struct script_run *run, struct script_result *ret) {
     double seconds = lua_tonumber(co, 1);
     ret->requeue = true;
     ret->requeue_ns = seconds <= 0 ? 0 : seconds < 1e9 ? (uint64_t)(seconds * 1e9) : (uint64_t)1e18;
+}
+
+struct outcome { /* build_outcome()'s argument */
+    lua_State *co;
+    struct strbuf *out;
+};
+
+static int build_outcome(lua_State *L) {
+    struct outcome *outcome = lua_touserdata(L, 1);
+    struct error err;
+    lua_pushvalue(outcome->co, 1);
+    lua_xmove(outcome->co, L, 1);
+    if (value_encode(L, lua_gettop(L), outcome->out, &err) < 0)
+        return luaL_error(L, "what the handler leaves is not JSON: %s", err.message);
+    return 0;
+}
+
+/* What a webhook's handler says is a table; the others leave nothing or a number. */
+static void read_answer(struct script_run *run, struct script_result *ret) {
+    struct outcome outcome = {.co = run->co, .out = &ret->answer};
+    if (lua_gettop(run->co) < 1 || lua_type(run->co, 1) != LUA_TTABLE ||
+        !lua_checkstack(run->co, 1))
+        return;
+    if (isolate_build(run->script->isolate, build_outcome, &outcome, &ret->error) < 0)
+        ret->state = SCRIPT_FAILED;
 }
 
 struct trace {
@@ -149,6 +184,7 @@ static bool go_on(struct script_run *run, int nargs, struct script_result *ret) 
     if (status == 0) {
         ret->state = SCRIPT_DONE;
         read_requeue(run, ret);
+        read_answer(run, ret);
         if (run->cancel_seen) { /* caught with pcall: what was done is not known to be whole */
             ret->state = SCRIPT_FAILED;
             error_set(&ret->error, run->cancel_code ? run->cancel_code : ERROR_CANCELLED,

@@ -51,5 +51,6 @@ void script_note_destroy(struct script_note *note) {
 void script_result_finish(struct script_result *result) {
     mem_free(result->traceback);
     mem_free(result->keys);
+    strbuf_finish(&result->answer);
     *result = (struct script_result){0};
 }

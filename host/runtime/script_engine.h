@@ -133,7 +133,8 @@ struct script_limits {
 
 struct script_call {
     unsigned definition;               /* index in the declaration */
-    const char *function;              /* "reconcile", "finalize", "gone", "on.event", "run" */
+    const char *function;              /* "reconcile", "finalize", "gone", "on.event", "run",
+                                          "mutate", "validate", "convert" */
     const struct object *object, *old; /* pinned by the caller for the length of this call; the
                                           engine takes its own pins */
     const char *event;                 /* on.event: "added", "updated", "deleted" */
@@ -141,6 +142,8 @@ struct script_call {
     const char *reason;                /* "event", "resync", "requeue", "reload", "unmatched" */
     unsigned attempt;                  /* 1 on the first try */
     const char *reconcile_id;          /* for logs */
+    struct str request; /* mutate, validate: the AdmissionRequest without its objects; convert:
+                           {"desired": "group/version"}; JSON */
     void *context;
 };
 
@@ -155,6 +158,9 @@ struct script_result { /* zeroed by the caller, finished by script_result_finish
     bool retry_after;   /* FAILED: error.retry_after_ns is the script's wish */
     bool matches;       /* observe: passed `when` (an error counts as a match and is in error) */
     char *keys;         /* observe with map: JSON array of "ns/name" */
+    struct strbuf
+        answer; /* DONE: what mutate, validate or convert says, JSON:
+                   {allowed, code, reason, message, warnings, audit, object} or {object} */
 };
 void script_result_finish(struct script_result *result);
 
