@@ -171,11 +171,20 @@ static void finish_definition(struct definition *d) {
     mem_free(d->crd);
 }
 
-static char **read_versions(struct reader *reader, const json_t *versions) {
+static bool serves_status(const json_t *version) {
+    return json_is_object(json_object_get(json_object_get(version, "subresources"), "status"));
+}
+
+static char **read_versions(struct reader *reader, const json_t *versions, bool only_with_status) {
     char **names = reader_zeroed(reader, json_array_size(versions) + 1, sizeof *names);
-    for (size_t i = 0; names && i < json_array_size(versions); i++) {
-        const char *name = json_string_value(json_object_get(json_array_get(versions, i), "name"));
-        names[i] = reader_copy(reader, name ? name : "");
+    for (size_t i = 0, k = 0; names && i < json_array_size(versions); i++) {
+        const json_t *version = json_array_get(versions, i);
+        const char *name = json_string_value(json_object_get(version, "name"));
+        if (only_with_status && !serves_status(version))
+            continue;
+        names[k] = reader_copy(reader, name ? name : "");
+        if (names[k++] == NULL) /* the list ends at the first NULL */
+            break;
     }
     return names;
 }
@@ -189,7 +198,8 @@ static void read_crd(struct reader *reader, json_t *from, struct declared_crd *c
     crd->group = reader_text(reader, spec, "group");
     crd->kind = reader_text(reader, names, "kind");
     crd->plural = reader_text(reader, names, "plural");
-    crd->versions = read_versions(reader, json_object_get(spec, "versions"));
+    crd->versions = read_versions(reader, json_object_get(spec, "versions"), false);
+    crd->with_status = read_versions(reader, json_object_get(spec, "versions"), true);
     crd->json = reader_copy(reader, text);
     const json_t *conversion = json_object_get(spec, "conversion");
     const char *strategy = json_string_value(json_object_get(conversion, "strategy"));
@@ -211,6 +221,7 @@ void declaration_destroy(struct declaration *declaration) {
         mem_free(declaration->crds[i].kind);
         mem_free(declaration->crds[i].plural);
         reader_free_texts(declaration->crds[i].versions);
+        reader_free_texts(declaration->crds[i].with_status);
         mem_free(declaration->crds[i].json);
     }
     mem_free(declaration->definitions);

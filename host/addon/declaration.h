@@ -135,8 +135,9 @@ struct definition {
 struct declared_crd {
     char *name; /* "appservices.app.example.com" */
     char *group, *kind, *plural;
-    char **versions; /* "v1", ...; NULL-terminated */
-    char *json;      /* the whole object */
+    char **versions;    /* "v1", ...; NULL-terminated */
+    char **with_status; /* those that have the status subresource; NULL-terminated */
+    char *json;         /* the whole object */
     bool namespaced;
     bool converts; /* by a webhook of ours */
 };

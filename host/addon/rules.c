@@ -62,6 +62,13 @@ static const char *const without_status[] = {
     "scheduling.k8s.io/v1/PriorityClass",
 };
 
+static bool listed(char *const *texts, const char *text) {
+    for (; *texts; texts++)
+        if (strcmp(*texts, text) == 0)
+            return true;
+    return false;
+}
+
 static bool has_status(const struct declaration *declaration, const struct kind_match *match) {
     for (size_t i = 0; i < sizeof without_status / sizeof *without_status; i++)
         if (strcmp(match->kind, without_status[i]) == 0)
@@ -70,7 +77,7 @@ static bool has_status(const struct declaration *declaration, const struct kind_
     for (size_t i = 0; i < declaration->crd_count; i++) {
         const struct declared_crd *crd = &declaration->crds[i];
         if (str_is(group, crd->group) && strcmp(match->kind_name, crd->kind) == 0)
-            return strstr(crd->json, "\"subresources\"") != NULL;
+            return listed(crd->with_status, match->api_version + group.len + 1);
     }
     return true;
 }
@@ -133,7 +140,7 @@ static bool same_text(const char *a, const char *b) {
 }
 
 static int add_rule(struct rules *rules, struct str group, const char *resource, const char *name,
-                    const char *ns, bool namespaced, unsigned verbs, struct error *err) {
+                    const char *ns, unsigned verbs, struct error *err) {
     for (size_t i = 0; i < rules->count; i++) {
         struct rule *rule = &rules->items[i];
         if (str_is(group, rule->group) && strcmp(rule->resource, resource) == 0 &&
@@ -146,8 +153,7 @@ static int add_rule(struct rules *rules, struct str group, const char *resource,
                         .resource = mem_strdup(resource),
                         .name = mem_strdup(name),
                         .ns = mem_strdup(ns),
-                        .verbs = verbs,
-                        .namespaced = namespaced};
+                        .verbs = verbs};
     if (rule.group && rule.resource && (rule.name || !name) && (rule.ns || !ns) &&
         mem_grow(&rules->items, &rules->cap, rules->count + 1, sizeof rule) == 0) {
         rules->items[rules->count++] = rule;
@@ -163,11 +169,23 @@ static int add_rule(struct rules *rules, struct str group, const char *resource,
 struct target {
     struct rules *rules;
     const struct declaration *declaration;
+    char *const *namespaces; /* of what names none itself; NULL: everywhere */
     struct error *err;
     bool failed;
 };
 
-/* One rule for a kind, everywhere or in each of the namespaces. */
+/* One rule everywhere, or in each of the namespaces. */
+static void want_in(struct target *target, struct str group, const char *resource, const char *name,
+                    char *const *namespaces, unsigned verbs) {
+    if (namespaces == NULL)
+        target->failed |=
+            add_rule(target->rules, group, resource, name, NULL, verbs, target->err) < 0;
+    for (; namespaces && *namespaces; namespaces++)
+        target->failed |=
+            add_rule(target->rules, group, resource, name, *namespaces, verbs, target->err) < 0;
+}
+
+/* Rules for a kind; what it does not say itself about namespaces is the target's. */
 static void want(struct target *target, const char *api_version, const char *kind,
                  const char *subresource, char *const *namespaces, unsigned verbs) {
     bool namespaced, known;
@@ -181,15 +199,9 @@ static void want(struct target *target, const char *api_version, const char *kin
         error_set(target->err, ERROR_NOMEM, "no memory for the permissions");
         return;
     }
-    struct str group = group_of(api_version);
-    if (!namespaced || namespaces == NULL) {
-        target->failed |= add_rule(target->rules, group, resource, NULL, NULL, namespaced, verbs,
-                                   target->err) < 0;
-        return;
-    }
-    for (; *namespaces; namespaces++)
-        target->failed |= add_rule(target->rules, group, resource, NULL, *namespaces, namespaced,
-                                   verbs, target->err) < 0;
+    if (namespaces == NULL)
+        namespaces = target->namespaces;
+    want_in(target, group_of(api_version), resource, NULL, namespaced ? namespaces : NULL, verbs);
 }
 
 enum { READ = RULE_GET | RULE_LIST | RULE_WATCH };
@@ -225,17 +237,23 @@ static void want_write(struct target *target, const struct kind_write *write) {
                      table[i].bits);
 }
 
-static void want_secret(struct target *target, const char *secret) {
-    const char *slash = strchr(secret, '/');
-    CLEANUP(mem_freep)
-    char *ns = slash ? mem_strndup(secret, (size_t)(slash - secret)) : NULL;
-    target->failed |= add_rule(target->rules, str_of(""), "secrets", slash ? slash + 1 : secret, ns,
-                               /* namespaced= */ true, RULE_GET, target->err) < 0;
+/* "ns/name", or a name alone: in the namespace of the object that the handler is for. */
+static void want_named(struct target *target, const char *resource, const char *ns_name,
+                       char *const *namespaces, unsigned verbs) {
+    const char *slash = strchr(ns_name, '/');
+    CLEANUP(mem_freep) char *ns = slash ? mem_strndup(ns_name, (size_t)(slash - ns_name)) : NULL;
+    if (slash && ns == NULL) {
+        target->failed = true;
+        error_set(target->err, ERROR_NOMEM, "no memory for the permissions");
+        return;
+    }
+    want_in(target, str_of(""), resource, slash ? slash + 1 : ns_name,
+            slash ? (char *const[]){ns, NULL} : namespaces, verbs);
 }
 
 int rules_for_definition(struct rules *rules, const struct declaration *declaration,
-                         const struct definition *d, struct error *err) {
-    struct target target = {rules, declaration, err, false};
+                         const struct definition *d, char *const *namespaces, struct error *err) {
+    struct target target = {rules, declaration, namespaces, err, false};
     if (d->has_resource) {
         unsigned verbs = READ | RULE_PATCH;
         want_match(&target, &d->resource, NULL, verbs);
@@ -253,25 +271,59 @@ int rules_for_definition(struct rules *rules, const struct declaration *declarat
     for (size_t i = 0; i < d->writes_count; i++)
         want_write(&target, &d->writes[i]);
     for (char **secret = d->secrets; *secret; secret++)
-        want_secret(&target, *secret);
+        want_named(&target, "secrets", *secret,
+                   d->resource.namespaces ? d->resource.namespaces : namespaces, RULE_GET);
     return target.failed ? ERROR_NOMEM : 0;
 }
 
-int rules_for_host(struct rules *rules, const struct declaration *const *declarations, size_t count,
-                   const char *ns, bool apply_crds, struct error *err) {
+/* Events stand where their objects do; those about cluster-scoped ones, in "default". */
+static void want_events(struct target *target, const struct definition *d) {
+    char *const fallback[] = {(char *)"default", NULL};
+    char *const *namespaces = target->namespaces;
+    bool namespaced = true, known;
+    if (d->has_resource) {
+        mem_free(kind_plural(target->declaration, d->resource.api_version, d->resource.kind_name,
+                             &namespaced, &known));
+        namespaces = !namespaced              ? fallback
+                     : d->resource.namespaces ? d->resource.namespaces
+                                              : namespaces;
+    }
+    want_in(target, str_of(""), "events", NULL, namespaces, RULE_CREATE | RULE_PATCH);
+}
+
+static void want_crds(struct target *target, bool apply) {
     static const char crds[] = "customresourcedefinitions";
     struct str extensions = str_of("apiextensions.k8s.io");
-    int rc = add_rule(rules, str_of(""), "events", NULL, NULL, true, RULE_CREATE | RULE_PATCH, err);
-    if (rc == 0)
-        rc = add_rule(rules, str_of("coordination.k8s.io"), "leases", NULL, ns, true,
-                      RULE_GET | RULE_CREATE | RULE_UPDATE, err);
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        for (size_t k = 0; rc == 0 && k < declarations[i]->crd_count; k++)
-            rc = add_rule(rules, extensions, crds, declarations[i]->crds[k].name, NULL, false,
-                          RULE_GET | (apply_crds ? RULE_PATCH : 0), err);
-    if (rc == 0 && apply_crds && rules->count > 2) /* create cannot be limited by name */
-        rc = add_rule(rules, extensions, crds, NULL, NULL, false, RULE_CREATE, err);
-    return rc;
+    size_t count = target->declaration->crd_count;
+    for (size_t i = 0; i < count; i++)
+        want_in(target, extensions, crds, target->declaration->crds[i].name, NULL,
+                RULE_GET | (apply ? RULE_PATCH : 0));
+    if (count > 0 && apply) /* create cannot be limited by name */
+        want_in(target, extensions, crds, NULL, NULL, RULE_CREATE);
+}
+
+int rules_for_host(struct rules *rules, const struct declaration *const *declarations, size_t count,
+                   const struct rules_host *host, struct error *err) {
+    struct str coordination = str_of("coordination.k8s.io");
+    char *const here[] = {(char *)(uintptr_t)host->ns, NULL};
+    char *const lease[] = {(char *)(uintptr_t)host->lease_ns, NULL};
+    struct target target = {rules, NULL, host->namespaces, err, false};
+    if (host->config_map && strchr(host->config_map, '/') == NULL)
+        return error_set(err, ERROR_INVALID, "--config-map \"%s\": written namespace/name",
+                         host->config_map);
+    want_in(&target, str_of(""), "events", NULL, host->namespaces ? here : NULL,
+            RULE_CREATE | RULE_PATCH);
+    want_in(&target, coordination, "leases", host->lease_name, lease, RULE_GET | RULE_UPDATE);
+    want_in(&target, coordination, "leases", NULL, lease, RULE_CREATE); /* not limited by name */
+    if (host->config_map)
+        want_named(&target, "configmaps", host->config_map, NULL, READ);
+    for (size_t i = 0; i < count; i++) {
+        target.declaration = declarations[i];
+        for (size_t k = 0; host->namespaces && k < declarations[i]->count; k++)
+            want_events(&target, &declarations[i]->definitions[k]);
+        want_crds(&target, host->apply_crds);
+    }
+    return target.failed ? ERROR_NOMEM : 0;
 }
 
 bool rules_equal(const struct rules *a, const struct rules *b) {

@@ -17,7 +17,6 @@ struct rule {
     char *name;     /* resourceName, or NULL */
     char *ns;       /* where it is enough to have it, or NULL: everywhere */
     unsigned verbs; /* enum rule_verb */
-    bool namespaced;
 };
 enum rule_verb {
     RULE_GET = 1,
@@ -34,12 +33,23 @@ struct rules {
     struct rule *items;
     size_t count, cap;
 };
-/* Adds what one definition needs; equal targets are merged. 0 or NOMEM. */
+/* Adds what one definition needs; equal targets are merged. A kind that is declared without
+ * namespaces is needed in `namespaces` (--namespace; NULL: everywhere). 0 or NOMEM. */
 int rules_for_definition(struct rules *rules, const struct declaration *declaration,
-                         const struct definition *definition, struct error *err);
-/* Adds what the host itself needs: Events, Leases in `ns`, and the CRDs by name. 0 or NOMEM. */
+                         const struct definition *definition, char *const *namespaces,
+                         struct error *err);
+
+struct rules_host { /* how the host will be run */
+    const char *ns; /* where it lives: Events about files */
+    const char *lease_name, *lease_ns;
+    const char *config_map;  /* "ns/name", or NULL */
+    char *const *namespaces; /* as above */
+    bool apply_crds;
+};
+/* Adds what the host itself needs: Events, the Lease, the ConfigMap of settings, and the CRDs by
+ * name. 0; INVALID (config_map is not "ns/name"), NOMEM. */
 int rules_for_host(struct rules *rules, const struct declaration *const *declarations, size_t count,
-                   const char *ns, bool apply_crds, struct error *err);
+                   const struct rules_host *host, struct error *err);
 /* Do both say the same, in the same order? */
 bool rules_equal(const struct rules *a, const struct rules *b);
 void rules_finish(struct rules *rules);

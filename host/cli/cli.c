@@ -31,6 +31,10 @@ const char *const *cli_folders(const struct options *options) {
     return NULL;
 }
 
+char *const *cli_namespaces(const struct options *options) {
+    return (char *const *)(uintptr_t)option_list(options, "namespace");
+}
+
 /* "name.key=value"; a value that is JSON (80, true) is that, anything else a string. */
 static int add_setting(json_t *root, const char *text, struct error *err) {
     const char *equals = strchr(text, '='), *dot = strchr(text, '.');

@@ -34,6 +34,9 @@ int cli_usage(const struct command *command, const struct error *err);
 /* The folders a command was given; NULL and a usage message when there are none. */
 const char *const *cli_folders(const struct options *options);
 
+/* --namespace of run and rbac; NULL-terminated, NULL: all. */
+char *const *cli_namespaces(const struct options *options);
+
 /* --set name.key=value and moonlet.yaml's `config` as one JSON object, to be mem_free'd. NULL:
  * INVALID (not name.key=value), NOMEM; *err tells. */
 char *cli_script_config(const struct options *options, struct error *err);

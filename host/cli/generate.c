@@ -20,7 +20,12 @@
 static const struct option_spec crds_specs[] = {SETTINGS};
 static const struct option_spec rbac_specs[] = {
     {"name", OPTION_TEXT, "NAME", "moonlet", NULL, "of the ServiceAccount and the roles"},
-    {"namespace", OPTION_TEXT, "NAME", "moonlet-system", NULL, "where the host runs"},
+    {"host-namespace", OPTION_TEXT, "NAME", "moonlet-system", NULL, "where the host runs"},
+    {"namespace", OPTION_LIST, "NAME", NULL, NULL,
+     "the host watches this namespace only; may be repeated"},
+    {"lease-name", OPTION_TEXT, "NAME", "moonlet", NULL, "name of the lease"},
+    {"lease-namespace", OPTION_TEXT, "NAME", NULL, NULL, "its namespace; else the host's"},
+    {"config-map", OPTION_TEXT, "NS/NAME", NULL, NULL, "ConfigMap with config values"},
     {"crds", OPTION_TEXT, "MODE", "check", "apply|check|skip",
      "may the host write the files' CRDs?"},
     SETTINGS};
@@ -133,18 +138,18 @@ static void print_roles(const struct rules *rules, const char *name, const char 
 
 static int print_definition(const struct declaration *declaration,
                             const struct definition *definition, const char *account,
-                            const char *ns, struct error *err) {
+                            const struct rules_host *host, struct error *err) {
     struct rules rules = {0};
     CLEANUP(mem_freep) char *name = mem_printf("%s-%s", account, definition->name);
-    int rc = name ? rules_for_definition(&rules, declaration, definition, err)
+    int rc = name ? rules_for_definition(&rules, declaration, definition, host->namespaces, err)
                   : error_set(err, ERROR_NOMEM, "no memory for the permissions");
     if (rc == 0)
-        print_roles(&rules, name, account, ns);
+        print_roles(&rules, name, account, host->ns);
     rules_finish(&rules);
     return rc;
 }
 
-static int print_host(struct loader *loader, const char *account, const char *ns, bool apply_crds,
+static int print_host(struct loader *loader, const char *account, const struct rules_host *host,
                       struct error *err) {
     struct rules rules = {0};
     size_t count = loader_count(loader);
@@ -153,17 +158,24 @@ static int print_host(struct loader *loader, const char *account, const char *ns
     for (size_t i = 0; rc == 0 && i < count; i++)
         all[i] = loader_at(loader, i)->declaration;
     if (rc == 0)
-        rc = rules_for_host(&rules, all, count, ns, apply_crds, err);
+        rc = rules_for_host(&rules, all, count, host, err);
     if (rc == 0)
-        print_roles(&rules, account, account, ns);
+        print_roles(&rules, account, account, host->ns);
     mem_free(all);
     rules_finish(&rules);
     return rc;
 }
 
 static int rbac(const struct command_context *context, struct options *options) {
-    const char *account = option_text(options, "name"), *ns = option_text(options, "namespace");
-    bool apply_crds = strcmp(option_text(options, "crds"), "apply") == 0;
+    const char *account = option_text(options, "name"),
+               *ns = option_text(options, "host-namespace");
+    const char *lease_ns = option_text(options, "lease-namespace");
+    struct rules_host host = {.ns = ns,
+                              .lease_name = option_text(options, "lease-name"),
+                              .lease_ns = lease_ns ? lease_ns : ns,
+                              .config_map = option_text(options, "config-map"),
+                              .namespaces = cli_namespaces(options),
+                              .apply_crds = strcmp(option_text(options, "crds"), "apply") == 0};
     int exit_code;
     struct loader *loader = load_all(context, options, &exit_code);
     struct error err;
@@ -172,11 +184,11 @@ static int rbac(const struct command_context *context, struct options *options) 
         return exit_code;
     print_document(json_pack("{s:s,s:s,s:{s:s,s:s}}", "apiVersion", "v1", "kind", "ServiceAccount",
                              "metadata", "name", account, "namespace", ns));
-    rc = print_host(loader, account, ns, apply_crds, &err);
+    rc = print_host(loader, account, &host, &err);
     for (size_t i = 0; rc == 0 && i < loader_count(loader); i++) {
         const struct declaration *declaration = loader_at(loader, i)->declaration;
         for (size_t k = 0; rc == 0 && k < declaration->count; k++)
-            rc = print_definition(declaration, &declaration->definitions[k], account, ns, &err);
+            rc = print_definition(declaration, &declaration->definitions[k], account, &host, &err);
     }
     loader_close(loader);
     return rc < 0 ? cli_fail(&err) : EXIT_OK;
@@ -193,7 +205,10 @@ const struct command command_rbac = {
     "rbac",
     "DIR...",
     "Prints the least-privilege RBAC that controller files need.",
-    "A ServiceAccount, the host's own rules, and a ClusterRole or Role per definition with its\n"
-    "binding, computed from what the files declare.",
+    "A ServiceAccount, the host's own rules, and the roles of each definition with their "
+    "bindings,\n"
+    "computed from what the files declare and from the options that `run` will be given. With\n"
+    "--namespace, and for kinds with namespaces of their own, these are Roles; what must hold\n"
+    "everywhere or is cluster-scoped stands in a ClusterRole.",
     rbac_specs,
     rbac};

@@ -113,7 +113,7 @@ static int run_host(struct process *process, const struct command_context *conte
         .fetches = process->transports[2],
         .engine = context->engine,
         .folders = folders,
-        .namespaces = (char *const *)(uintptr_t)option_list(options, "namespace"),
+        .namespaces = cli_namespaces(options),
         .workers = (unsigned)option_number(options, "workers"),
         .limits = {.memory = option_size(options, "lua-memory"),
                    .cpu_ns = option_duration(options, "lua-cpu")},

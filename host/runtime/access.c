@@ -26,6 +26,7 @@ struct access_check {
     unsigned under_way;
     unsigned *missing; /* per rule: the verbs that were refused */
     bool any_missing;
+    struct error failure; /* of a review that was not answered; code 0 = none */
     struct loop_timer begin;
     void (*done)(void *context, const struct error *err);
     void *context;
@@ -84,6 +85,12 @@ static void describe(const struct access_check *check, struct strbuf *text) {
 static void conclude(struct access_check *check) {
     struct error err;
     struct strbuf text = {0};
+    if (check->failure.code != 0) { /* nobody said that it is allowed */
+        err = check->failure;
+        error_prefix(&err, "the server does not say whether what the file declares is allowed");
+        check->done(check->context, &err);
+        return;
+    }
     if (!check->any_missing) {
         check->done(check->context, NULL);
         return;
@@ -97,18 +104,39 @@ static void conclude(struct access_check *check) {
 
 static void fill(struct access_check *check);
 
+/* No more questions: the whole check is tried again later. */
+static void give_up(struct access_check *check, const struct error *err) {
+    if (check->failure.code == 0)
+        check->failure = *err;
+    check->at_rule = check->rules.count;
+}
+
+static void take(struct access_check *check, const struct review *review, struct str body) {
+    struct dag *dag = check->host->dag;
+    struct error err;
+    node_t root = dag_parse(dag, body, 0, &err);
+    enum node_type allowed = node_type(dag, node_path(dag, root, "status.allowed"));
+    if (root == NODE_NONE) {
+        give_up(check, &err);
+    } else if (allowed == NODE_FALSE) {
+        check->missing[review->rule] |= 1u << review->verb;
+        check->any_missing = true;
+    } else if (allowed != NODE_TRUE) {
+        error_set(&err, ERROR_PROTOCOL, "the answer has no status.allowed");
+        give_up(check, &err);
+    }
+    node_unref(dag, root);
+}
+
 static void on_answer(void *context, const struct kube_answer *answer, const struct error *err) {
     struct review *review = context;
     struct access_check *check = review->check;
-    struct dag *dag = check->host->dag;
-    node_t root = err ? NODE_NONE : dag_parse(dag, answer->body, 0, NULL);
     review->call = NULL;
     check->under_way--;
-    if (root != NODE_NONE && node_type(dag, node_path(dag, root, "status.allowed")) != NODE_TRUE) {
-        check->missing[review->rule] |= 1u << review->verb;
-        check->any_missing = true;
-    }
-    node_unref(dag, root);
+    if (err)
+        give_up(check, err);
+    else
+        take(check, review, answer->body);
     fill(check);
 }
 
@@ -133,12 +161,15 @@ static void ask(struct access_check *check, struct review *review) {
     struct kube_request request = {.method = "POST",
                                    .path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
                                    .body = strbuf_view(&body)};
-    review->call = body.failed
-                       ? NULL
-                       : kube_call_start(check->host->client, &request, on_answer, review, &err);
+    review->call = NULL;
+    error_set(&err, ERROR_NOMEM, "no memory to check permissions");
+    if (!body.failed)
+        review->call = kube_call_start(check->host->client, &request, on_answer, review, &err);
     strbuf_finish(&body);
     if (review->call)
         check->under_way++;
+    else
+        give_up(check, &err);
 }
 
 static void fill(struct access_check *check) {
@@ -153,18 +184,22 @@ static void on_begin(struct loop_timer *timer) {
     fill(CONTAINER_OF(timer, struct access_check, begin));
 }
 
-static int compute(struct rules *rules, const struct declaration *declaration, struct error *err) {
+static int compute(struct rules *rules, const struct declaration *declaration,
+                   char *const *namespaces, struct error *err) {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < declaration->count; i++)
-        rc = rules_for_definition(rules, declaration, &declaration->definitions[i], err);
+        rc =
+            rules_for_definition(rules, declaration, &declaration->definitions[i], namespaces, err);
     return rc;
 }
 
 /* True when `checked` needed the same: there is nothing to ask. */
-static bool known(const struct rules *rules, const struct declaration *checked) {
+static bool known(const struct rules *rules, const struct declaration *checked,
+                  char *const *namespaces) {
     struct rules before = {0};
     struct error err;
-    bool same = checked && compute(&before, checked, &err) == 0 && rules_equal(rules, &before);
+    bool same =
+        checked && compute(&before, checked, namespaces, &err) == 0 && rules_equal(rules, &before);
     rules_finish(&before);
     return same;
 }
@@ -180,8 +215,8 @@ struct access_check *access_start(struct host *host, const struct declaration *d
     }
     *check = (struct access_check){.host = host, .done = done, .context = context};
     loop_timer_init(host->loop, &check->begin, on_begin);
-    if (compute(&check->rules, declaration, err) == 0) {
-        if (known(&check->rules, checked))
+    if (compute(&check->rules, declaration, host->namespaces, err) == 0) {
+        if (known(&check->rules, checked, host->namespaces))
             check->at_rule = check->rules.count;
         check->missing = mem_calloc(check->rules.count, sizeof *check->missing);
         if (check->missing && loop_timer_start(&check->begin, 0) == 0)

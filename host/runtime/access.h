@@ -11,8 +11,8 @@
  * Threads: core. Yields: never.
  */
 struct access_check;
-/* `done` comes once, later: err NULL when all is allowed; FORBIDDEN names the missing rules. A
- * server that does not answer reviews is taken as allowing: the calls will tell. NULL: NOMEM. */
+/* `done` comes once, later: err NULL when all is allowed; FORBIDDEN names the missing rules; any
+ * other code is why a review was not answered, which allows nothing. NULL: NOMEM. */
 /* Rules that `checked` (NULL: nothing) had too were allowed before and are not asked again when all
  * are the same. */
 struct access_check *access_start(struct host *host, const struct declaration *declaration,

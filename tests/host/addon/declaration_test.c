@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "addon/rules.h"
+#include "addon/declaration.h"
 #include "support/oom_sweep.h"
 
 static const char text[] =
@@ -75,41 +75,11 @@ static void declaration_says_what_may_be_read_and_written(void **state) {
     declaration_destroy(declaration);
 }
 
-static const struct rule *find(const struct rules *rules, const char *resource, const char *ns) {
-    for (size_t i = 0; i < rules->count; i++)
-        if (strcmp(rules->items[i].resource, resource) == 0 &&
-            (ns ? rules->items[i].ns && strcmp(rules->items[i].ns, ns) == 0
-                : rules->items[i].ns == NULL))
-            return &rules->items[i];
-    return NULL;
-}
-
-/* R26: least privilege, by what is declared. */
-static void rules_are_the_least_that_a_declaration_needs(void **state) {
-    (void)state;
-    struct error err = {0};
-    struct rules rules = {0};
-    struct declaration *declaration = declaration_parse(str_of(text), &err);
-    assert_int_equal(rules_for_definition(&rules, declaration, &declaration->definitions[0], &err),
-                     0);
-    const struct rule *apps = find(&rules, "apps", "x");
-    assert_non_null(apps);
-    assert_int_equal(apps->verbs, RULE_GET | RULE_LIST | RULE_WATCH | RULE_PATCH);
-    assert_int_equal(find(&rules, "apps/status", "x")->verbs, RULE_PATCH);
-    assert_int_equal(find(&rules, "nodes", NULL)->verbs, RULE_GET | RULE_LIST | RULE_WATCH);
-    assert_int_equal(find(&rules, "deployments", NULL)->verbs & RULE_DELETE, RULE_DELETE);
-    assert_string_equal(find(&rules, "secrets", "n")->name, "t");
-    assert_true(rules_equal(&rules, &rules));
-    rules_finish(&rules);
-    declaration_destroy(declaration);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(declaration_survives_each_failed_allocation),
         cmocka_unit_test(declaration_of_another_shape_is_refused),
         cmocka_unit_test(declaration_says_what_may_be_read_and_written),
-        cmocka_unit_test(rules_are_the_least_that_a_declaration_needs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
