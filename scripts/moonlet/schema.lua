@@ -1,61 +1,38 @@
 --- Structural OpenAPI v3 schemas, as CRDs want them.
 local check = require "moonlet.check"
 local core = require "moonlet.core"
+local keywords = require "moonlet.core.keywords"
 
 local M = {}
-
----@class moonlet.Schema
-local Schema = {}
-
--- snake_case keyword -> OpenAPI's
-local KEYWORDS = {
-  default = "default", nullable = "nullable", description = "description", title = "title",
-  format = "format", pattern = "pattern", enum = "enum", example = "example",
-  minimum = "minimum", maximum = "maximum", exclusive_minimum = "exclusiveMinimum",
-  exclusive_maximum = "exclusiveMaximum", multiple_of = "multipleOf",
-  min_length = "minLength", max_length = "maxLength", min_items = "minItems",
-  max_items = "maxItems", unique_items = "uniqueItems", min_properties = "minProperties",
-  max_properties = "maxProperties", all_of = "allOf", any_of = "anyOf", one_of = "oneOf",
-  not_ = "not", preserve_unknown = "x-kubernetes-preserve-unknown-fields",
-  embedded_resource = "x-kubernetes-embedded-resource", list_type = "x-kubernetes-list-type",
-  list_map_keys = "x-kubernetes-list-map-keys", map_type = "x-kubernetes-map-type",
-  rules = "x-kubernetes-validations",
-}
-local LISTS = { enum = true, list_map_keys = true, all_of = true, any_of = true, one_of = true, rules = true }
-local KNOWN = { required = true }
-for name in pairs(KEYWORDS) do KNOWN[name] = true end
+local Schema = keywords.Schema
 
 local function make(kind, base, options)
   local self = setmetatable({ kind = kind, base = base, options = {} }, Schema)
   return options and self(options) or self
 end
 
-local function rule(one, at)
-  check.options(one, { rule = "string", message = "string?", message_expression = "string?",
-    reason = "string?", field_path = "string?", optional_old_self = "boolean?" }, at, "rules")
-  return { rule = one.rule, message = one.message, messageExpression = one.message_expression,
-    reason = one.reason, fieldPath = one.field_path, optionalOldSelf = one.optional_old_self }
-end
-
 -- s.string { … } again with options: a copy with them added.
 Schema.__call = function(self, options)
   local at = core.caller(1)
   local what = "s." .. self.kind
-  check.type(options, "table", at, what)
-  check.keys(options, KNOWN, at, what)
+  keywords.written(self, options, at, what)
   local copy = setmetatable({ kind = self.kind, base = self.base, item = self.item,
     fields = self.fields, options = {} }, Schema)
   for name, value in pairs(self.options) do copy.options[name] = value end
-  for name, value in pairs(options) do
-    if LISTS[name] then check.type(value, "list", at, what .. "." .. name) end
-    copy.options[name] = value
+  for name, value in pairs(options) do copy.options[name] = value end
+  if options.rules then
+    copy.options.rules = {}
+    for i, one in ipairs(options.rules) do
+      copy.options.rules[i] = keywords.rule(one, at, ("%s: rules[%d]"):format(what, i))
+    end
   end
-  for i, one in ipairs(options.rules or {}) do
-    if i == 1 then copy.options.rules = {} end
-    copy.options.rules[i] = rule(one, at)
+  for i, value in ipairs(options.enum or {}) do
+    local ok, why = M.fits_type(self, value)
+    if not ok then check.fault(at, ("%s: enum[%d] %s"):format(what, i, why)) end
   end
-  if options.default ~= nil then
-    local ok, why = M.validate(copy, options.default)
+  keywords.together(copy, at, what)
+  if copy.options.default ~= nil then
+    local ok, why = M.validate(copy, copy.options.default)
     if not ok then check.fault(at, ("%s: its default %s"):format(what, why)) end
   end
   return copy
@@ -128,51 +105,59 @@ function M.enum(values)
   local at = core.caller(1)
   check.type(values, "list", at, "s.enum")
   if values == nil or #values == 0 then check.fault(at, "s.enum takes a list of values") end
-  local kind = type(values[1])
+  local kind, whole = type(values[1]), true
   for _, value in ipairs(values) do
     if type(value) ~= kind then check.fault(at, "s.enum: values of different types") end
+    whole = whole and keywords.is_whole(value)
   end
-  local self = make("enum", { type = kind == "number" and "integer" or kind })
+  if kind ~= "string" and kind ~= "number" and kind ~= "boolean" then
+    check.fault(at, "s.enum: its values are text, numbers or booleans")
+  end
+  local self = make("enum", { type = kind == "number" and whole and "integer" or kind })
   self.options.enum = core.copy(values)
   return self
 end
 
-local function nested(value)
-  if M.is(value) then return M.openapi(value) end
-  if type(value) ~= "table" then return value end
+local function many(list)
   local out = core.array {}
-  for i, item in ipairs(value) do out[i] = nested(item) end
+  for i, item in ipairs(list) do out[i] = M.openapi(item, true) end
   return out
 end
 
---- The schema as an OpenAPI v3 table, ready for a CRD.
-function M.openapi(self)
+local VALUE = {
+  all_of = many, any_of = many, one_of = many,
+  not_ = function(item) return M.openapi(item, true) end,
+  enum = function(list) return core.array(core.copy(list)) end,
+  list_map_keys = function(list) return core.array(core.copy(list)) end,
+  rules = function(list) return core.array(core.copy(list)) end,
+}
+
+local function add_fields(self, out, inside)
+  local required = core.array {}
+  out.properties = {}
+  for name, field in pairs(self.fields) do
+    out.properties[name] = M.openapi(field, inside)
+    if field.options.required then required[#required + 1] = name end
+  end
+  table.sort(required)
+  if #required > 0 then out.required = required end
+end
+
+--- The schema as an OpenAPI v3 table, ready for a CRD; `inside` anyOf and its like without types.
+---@param inside? boolean
+function M.openapi(self, inside)
   local out = {}
-  for name, value in pairs(self.base) do out[name] = value end
+  for name, value in pairs(self.base) do
+    if not inside or name == "pattern" or name == "format" then out[name] = value end
+  end
   for name, value in pairs(self.options) do
-    if name ~= "required" then
-      local keyword = KEYWORDS[name]
-      if LISTS[name] then
-        value = core.array(name:find "_of$" and nested(value) or core.copy(value))
-      elseif name == "not_" then
-        value = nested(value)
-      elseif type(value) == "table" then
-        value = core.copy(value)
-      end
-      out[keyword] = value
-    end
+    local keyword = keywords.openapi(name)
+    if keyword then out[keyword] = (VALUE[name] or core.copy)(value) end
   end
   if self.fields then
-    out.properties = {}
-    local required = core.array {}
-    for name, field in pairs(self.fields) do
-      out.properties[name] = M.openapi(field)
-      if field.options.required then required[#required + 1] = name end
-    end
-    table.sort(required)
-    if #required > 0 then out.required = required end
+    add_fields(self, out, inside)
   elseif self.kind == "array" then
-    out.items = M.openapi(self.item)
+    out.items = M.openapi(self.item, inside)
   elseif self.kind == "map" then
     out.additionalProperties = M.openapi(self.item)
   end
@@ -188,18 +173,16 @@ function M.required_inside(self)
   return false
 end
 
-local function is_integer(value)
-  return type(value) == "number" and value == math.floor(value)
-end
+local is_whole = keywords.is_whole
 
 local TYPES = {
   string = function(v) return type(v) == "string" end,
   duration = function(v) return type(v) == "string" and core.duration(v) ~= nil end,
   date_time = function(v) return type(v) == "string" and core.parse_time(v) ~= nil end,
-  integer = is_integer,
+  integer = is_whole,
   number = function(v) return type(v) == "number" end,
   boolean = function(v) return type(v) == "boolean" end,
-  int_or_string = function(v) return is_integer(v) or type(v) == "string" end,
+  int_or_string = function(v) return is_whole(v) or type(v) == "string" end,
   quantity = function(v)
     return type(v) == "number" or (type(v) == "string" and v:find "^[+-]?%d*%.?%d+[numkMGTPEi]*[eE]?[+-]?%d*$" ~= nil)
   end,
@@ -209,66 +192,132 @@ local TYPES = {
   any = function() return true end,
 }
 
+local function code_points(text)
+  return select(2, text:gsub("[^\128-\191]", ""))
+end
+
+local function count(value)
+  local n = 0
+  for _ in pairs(value) do n = n + 1 end
+  return n
+end
+
+-- Reals may be a little off: 0.3 is a multiple of 0.1.
+local function is_multiple(value, of)
+  local times = value / of
+  return math.abs(times - math.floor(times + 0.5)) < 1e-9 * math.max(1, math.abs(times))
+end
+
+-- keyword -> the type of value it judges, its test, and what it says.
 local LIMITS = {
-  minimum = function(v, n) return v >= n, "below its minimum" end,
-  maximum = function(v, n) return v <= n, "above its maximum" end,
-  min_length = function(v, n) return #v >= n, "shorter than its min_length" end,
-  max_length = function(v, n) return #v <= n, "longer than its max_length" end,
-  min_items = function(v, n) return #v >= n, "of fewer items than its min_items" end,
-  max_items = function(v, n) return #v <= n, "of more items than its max_items" end,
+  minimum = { "number", function(v, n) return v >= n end, "below its minimum" },
+  maximum = { "number", function(v, n) return v <= n end, "above its maximum" },
+  multiple_of = { "number", is_multiple, "not a multiple of" },
+  min_length = { "string", function(v, n) return code_points(v) >= n end, "shorter than its min_length" },
+  max_length = { "string", function(v, n) return code_points(v) <= n end, "longer than its max_length" },
+  min_items = { "table", function(v, n) return #v >= n end, "of fewer items than its min_items" },
+  max_items = { "table", function(v, n) return #v <= n end, "of more items than its max_items" },
+  min_properties = { "table", function(v, n) return count(v) >= n end, "of fewer fields than its min_properties" },
+  max_properties = { "table", function(v, n) return count(v) <= n end, "of more fields than its max_properties" },
 }
+
+-- Each of these gives nil, or what is wrong with the value.
+local function limited(options, value)
+  for keyword, limit in pairs(LIMITS) do
+    local bound = options[keyword]
+    if bound ~= nil and type(value) == limit[1] and not limit[2](value, bound) then
+      return ("is %s %s"):format(limit[3], tostring(bound))
+    end
+  end
+  if options.exclusive_minimum and value == options.minimum then return "is not above its minimum " .. value end
+  if options.exclusive_maximum and value == options.maximum then return "is not below its maximum " .. value end
+end
+
+local function listed(allowed, value)
+  if not allowed then return nil end
+  local all = {}
+  for i, one in ipairs(allowed) do
+    if core.equal(one, value) then return nil end
+    all[i] = tostring(one)
+  end
+  return "is none of " .. table.concat(all, ", ")
+end
+
+local function fitting(list, value)
+  local n = 0
+  for _, item in ipairs(list) do n = n + (M.validate(item, value, "", true) and 1 or 0) end
+  return n
+end
+
+local function joined(options, value)
+  for _, item in ipairs(options.all_of or {}) do
+    local ok, why = M.validate(item, value, "", true)
+    if not ok then return why end
+  end
+  if options.any_of and fitting(options.any_of, value) == 0 then return "fits none of its any_of" end
+  local ones = options.one_of and fitting(options.one_of, value)
+  if ones and ones ~= 1 then return ("fits %d of its one_of, not one"):format(ones) end
+  if options.not_ and M.validate(options.not_, value, "", true) then return "fits its not_" end
+end
+
+--- Is it of the schema's type? true, or false and why.
+function M.fits_type(self, value)
+  local test = TYPES[self.kind]
+  if not test or test(value) then return true end
+  return false, ("is not %s %s"):format(self.kind:find "^[aio]" and "an" or "a", self.kind)
+end
+
+local OF_RESOURCES = { apiVersion = true, kind = true, metadata = true }
+
+local function validate_fields(self, value, path, inside)
+  for key, field in pairs(self.fields) do
+    local inner = path == "" and key or path .. "." .. key
+    if value[key] ~= nil then
+      local ok, why = M.validate(field, value[key], inner, inside)
+      if not ok then return false, why end
+    elseif field.options.required then
+      return false, inner .. " is missing"
+    end
+  end
+  if inside or self.options.preserve_unknown then return true end
+  for key in pairs(value) do
+    if not self.fields[key] and not (self.options.embedded_resource and OF_RESOURCES[key]) then
+      local near = check.nearest(tostring(key), self.fields)
+      return false, ("%shas no field %s%s"):format(path == "" and "" or path .. " ", tostring(key),
+        near and (', did you mean "%s"?'):format(near) or "")
+    end
+  end
+  return true
+end
 
 --- Does `value` fit? true, or false and why ("spec.size is not an integer"). Patterns and rules are
 --- the server's to judge.
+---@param inside? boolean in any_of and its like, which name only some fields
 ---@return boolean ok, string? why
-function M.validate(self, value, path)
+function M.validate(self, value, path, inside)
   path = path or ""
-  local name = path == "" and "" or path .. " "
   if value == core.null and self.options.nullable then return true end
-  local test = TYPES[self.kind]
-  if test and not test(value) then
-    return false, ("%sis not %s %s"):format(name, self.kind:find "^[aio]" and "an" or "a", self.kind)
-  end
-  if self.options.enum then
-    local found = false
-    for _, allowed in ipairs(self.options.enum) do found = found or allowed == value end
-    if not found then
-      local all = {}
-      for i, allowed in ipairs(self.options.enum) do all[i] = tostring(allowed) end
-      return false, ("%sis none of %s"):format(name, table.concat(all, ", "))
-    end
-  end
-  for keyword, limit in pairs(LIMITS) do
-    if self.options[keyword] ~= nil then
-      local ok, why = limit(value, self.options[keyword])
-      if not ok then return false, ("%sis %s %s"):format(name, why, tostring(self.options[keyword])) end
-    end
-  end
-  if self.fields then
-    for key, field in pairs(self.fields) do
-      local inner = path == "" and key or path .. "." .. key
-      if value[key] ~= nil then
-        local ok, why = M.validate(field, value[key], inner)
-        if not ok then return false, why end
-      elseif field.options.required then
-        return false, inner .. " is missing"
-      end
-    end
-  elseif self.item then
-    for key, item in pairs(value) do
-      local ok, why = M.validate(self.item, item, ("%s[%s]"):format(path, tostring(key)))
-      if not ok then return false, why end
-    end
+  local options, _, why = self.options, M.fits_type(self, value)
+  why = why or listed(options.enum, value) or limited(options, value) or joined(options, value)
+  if why then return false, path == "" and why or path .. " " .. why end
+  if self.fields then return validate_fields(self, value, path, inside) end
+  for key, item in pairs(self.item and value or {}) do
+    local ok, wrong = M.validate(self.item, item, ("%s[%s]"):format(path, tostring(key)), inside)
+    if not ok then return false, wrong end
   end
   return true
 end
 
 --- A copy of `value` with the defaults of missing fields filled in.
 function M.with_defaults(self, value)
-  if value == nil then value = core.copy(self.options.default) end
-  if type(value) ~= "table" or not self.fields then return value end
+  local default = self.options.default
+  if value == nil or value == core.null and default ~= nil and not self.options.nullable then
+    value = core.copy(default)
+  end
+  if type(value) ~= "table" or not (self.fields or self.item) then return value end
   local out = core.copy(value)
-  for key, field in pairs(self.fields) do out[key] = M.with_defaults(field, out[key]) end
+  for key, field in pairs(self.fields or {}) do out[key] = M.with_defaults(field, out[key]) end
+  for key, item in pairs(self.item and value or {}) do out[key] = M.with_defaults(self.item, item) end
   return out
 end
 

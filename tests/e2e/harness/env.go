@@ -109,12 +109,17 @@ func (e *Env) Apply(text string) {
 	e.T.Helper()
 	for _, doc := range strings.Split(text, "\n---\n") {
 		obj := e.parse(doc)
-		Eventually(e.T, "apply "+obj.GetKind()+" "+obj.GetName(), func() error {
-			_, err := e.resource(obj).Apply(Background(), obj.GetName(), obj,
-				meta.ApplyOptions{FieldManager: "judge", Force: true})
-			return err
-		})
+		Eventually(e.T, "apply "+obj.GetKind()+" "+obj.GetName(), func() error { return e.apply(obj) })
 	}
+}
+
+// TryApply is Apply of one object, once.
+func (e *Env) TryApply(text string) error { return e.apply(e.parse(text)) }
+
+func (e *Env) apply(obj *unstructured.Unstructured) error {
+	_, err := e.resource(obj).Apply(Background(), obj.GetName(), obj,
+		meta.ApplyOptions{FieldManager: "judge", Force: true})
+	return err
 }
 
 func (e *Env) parse(doc string) *unstructured.Unstructured {
