@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,11 +36,21 @@ char *const *cli_namespaces(const struct options *options) {
     return (char *const *)(uintptr_t)option_list(options, "namespace");
 }
 
-/* "name.key=value"; a value that is JSON (80, true) is that, anything else a string. */
+static bool is_setting(const char *text) {
+    const char *equals = strchr(text, '='), *dot = strchr(text, '.');
+    return equals && dot && dot < equals && dot > text && dot + 1 < equals;
+}
+
+static int check_settings(const struct options *options, struct error *err) {
+    for (const char *const *one = option_list(options, "set"); one && *one; one++)
+        if (!is_setting(*one))
+            return error_set(err, ERROR_INVALID, "--set %s: written controller.key=value", *one);
+    return 0;
+}
+
+/* A value that is JSON (80, true) is that, anything else a string. */
 static int add_setting(json_t *root, const char *text, struct error *err) {
     const char *equals = strchr(text, '='), *dot = strchr(text, '.');
-    if (equals == NULL || dot == NULL || dot > equals || dot == text || dot + 1 == equals)
-        return error_set(err, ERROR_INVALID, "--set %s: written controller.key=value", text);
     CLEANUP(mem_freep) char *name = mem_strndup(text, (size_t)(dot - text));
     CLEANUP(mem_freep) char *key = mem_strndup(dot + 1, (size_t)(equals - dot - 1));
     json_t *value = json_loads(equals + 1, JSON_DECODE_ANY, NULL);
@@ -84,7 +95,8 @@ static int run_command(const struct command_context *context, const struct comma
     struct options options;
     struct error err;
     int exit_code;
-    if (options_parse(&options, command, argc, argv, context->env, &err) < 0) {
+    if (options_parse(&options, command, argc, argv, context->env, &err) < 0 ||
+        check_settings(&options, &err) < 0) {
         exit_code = cli_usage(command, &err);
     } else if (option_flag(&options, "help")) {
         struct strbuf page = {0};
@@ -99,6 +111,15 @@ static int run_command(const struct command_context *context, const struct comma
     return exit_code;
 }
 
+/* What was printed must have arrived: a full disk would leave half a list of permissions. */
+static int end_output(int exit_code) {
+    bool failed = ferror(stdout) != 0;
+    if (fflush(stdout) == 0 && !failed)
+        return exit_code;
+    fprintf(stderr, "moonlet: standard output: %s\n", strerror(errno));
+    return exit_code == EXIT_OK ? EXIT_FAILED : exit_code;
+}
+
 int cli_main(const struct command_context *context, int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "help";
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
@@ -107,6 +128,6 @@ int cli_main(const struct command_context *context, int argc, char **argv) {
         name = "version";
     for (size_t i = 0; commands[i]; i++)
         if (strcmp(commands[i]->name, name) == 0)
-            return run_command(context, commands[i], argc > 2 ? argc - 2 : 0, argv + 2);
+            return end_output(run_command(context, commands[i], argc > 2 ? argc - 2 : 0, argv + 2));
     return unknown_command(name);
 }

@@ -38,7 +38,7 @@ const char *const *cli_folders(const struct options *options);
 char *const *cli_namespaces(const struct options *options);
 
 /* --set name.key=value and moonlet.yaml's `config` as one JSON object, to be mem_free'd. NULL:
- * INVALID (not name.key=value), NOMEM; *err tells. */
+ * INVALID (not UTF-8), NOMEM; *err tells. */
 char *cli_script_config(const struct options *options, struct error *err);
 
 #endif

@@ -19,7 +19,10 @@ static int read_whole(const char *path, bool must, struct strbuf *ret, struct er
                          strerror(errno));
     for (size_t got; (got = fread(chunk, 1, sizeof chunk, file)) > 0;)
         strbuf_add(ret, chunk, got);
+    int failure = ferror(file) ? errno : 0; /* such as EISDIR */
     fclose(file);
+    if (failure)
+        return error_set(err, ERROR_INVALID, "%s: %s", path, strerror(failure));
     return ret->failed ? error_set(err, ERROR_NOMEM, "%s: no memory", path) : 0;
 }
 
@@ -73,6 +76,8 @@ static int add_key(struct options *options, const char *key, json_t *value, cons
     }
     if (!json_is_array(value))
         return add_scalar(options, spec, value, path, err);
+    if (spec->type != OPTION_LIST)
+        return error_set(err, ERROR_INVALID, "%s: %s takes one value, not a list", path, key);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < json_array_size(value); i++)
         rc = add_scalar(options, spec, json_array_get(value, i), path, err);

@@ -102,6 +102,49 @@ static void compare_all(struct loader *loader) {
                 compare(&loader->files[i], &loader->files[k]);
 }
 
+static const char **defined_names(const struct loader *loader, size_t *count) {
+    const char **names = NULL;
+    size_t cap = 0;
+    *count = 0;
+    for (size_t i = 0; i < loader->count; i++)
+        for (size_t k = 0; k < loader->files[i].declaration->count; k++) {
+            if (mem_grow(&names, &cap, *count + 1, sizeof *names) < 0) {
+                mem_free(names);
+                return NULL;
+            }
+            names[(*count)++] = loader->files[i].declaration->definitions[k].name;
+        }
+    return names;
+}
+
+static int check_name(const char *setting, const char *const *names, size_t count,
+                      struct error *err) {
+    struct str name = str_n(setting, strcspn(setting, "."));
+    for (size_t i = 0; i < count; i++)
+        if (str_is(name, names[i]))
+            return 0;
+    CLEANUP(mem_freep) char *copy = mem_strndup(name.data, name.len);
+    const char *near = copy ? str_nearest(copy, names, count) : NULL;
+    return error_set(err, ERROR_INVALID, "--set %s: no file defines \"%s\"%s%s%s", setting,
+                     copy ? copy : "?", near ? "; did you mean \"" : "", near ? near : "",
+                     near ? "\"?" : "");
+}
+
+/* A value for a controller that is not there would be lost without a word. */
+static int check_set_names(const struct loader *loader, const struct options *options,
+                           struct error *err) {
+    const char *const *settings = option_list(options, "set");
+    size_t count = 0;
+    for (size_t i = 0; i < loader->count; i++)
+        if (loader->files[i].error.code != 0)
+            return 0; /* who knows what it would have defined */
+    CLEANUP(mem_freep) const char **names = settings ? defined_names(loader, &count) : NULL;
+    for (; settings && *settings; settings++)
+        if (check_name(*settings, names, count, err) < 0)
+            return err->code;
+    return 0;
+}
+
 struct loader *loader_open(const struct command_context *context, const struct options *options,
                            const char *const *folders, struct error *err) {
     struct loader *loader = mem_zalloc(sizeof *loader);
@@ -125,7 +168,10 @@ struct loader *loader_open(const struct command_context *context, const struct o
     for (struct map_entry *entry; (entry = map_next(&loader->sources.by_name, &at));)
         load_one(loader, entry->value, &loader->files[loader->count++]);
     compare_all(loader);
-    return loader;
+    if (check_set_names(loader, options, err) == 0)
+        return loader;
+    loader_close(loader);
+    return NULL;
 }
 
 size_t loader_count(const struct loader *loader) {

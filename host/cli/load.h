@@ -19,7 +19,8 @@ struct loaded { /* one file */
 };
 
 struct loader;
-/* Scans and loads. NULL: NOT_FOUND (a folder), NOMEM. Files that fail are in the list. */
+/* Scans and loads. NULL: NOT_FOUND (a folder), INVALID (--set for a name that no file defines; not
+ * checked when a file failed), NOMEM. Files that fail are in the list. */
 struct loader *loader_open(const struct command_context *context, const struct options *options,
                            const char *const *folders, struct error *err);
 size_t loader_count(const struct loader *loader);

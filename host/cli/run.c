@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "cli/command.h"
+#include "cli/load.h"
 #include "kube/config.h"
 #include "runtime/manager.h"
 
@@ -157,6 +157,12 @@ static int run(const struct command_context *context, struct options *options) {
     if (workers < 1 || workers > 60) {
         error_set(&err, ERROR_INVALID, "--workers: between 1 and 60");
         return cli_usage(options->command, &err);
+    }
+    if (option_given(options, "set")) { /* to be told of a wrong name before anything runs */
+        struct loader *loader = loader_open(context, options, folders, &err);
+        if (loader == NULL)
+            return cli_fail(&err);
+        loader_close(loader);
     }
     int exit_code = open_process(&process, context, options, &err) < 0
                         ? cli_fail(&err)

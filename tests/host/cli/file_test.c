@@ -63,11 +63,23 @@ static void file_config_must_be_a_map_of_maps(void **state) {
     options_finish(&options);
 }
 
+static void file_list_for_an_option_of_one_value_is_refused(void **state) {
+    (void)state;
+    struct options options;
+    struct error err;
+    assert_int_equal(parse(&options, &command_run, "workers: [1, 2]\n", &err), ERROR_INVALID);
+    assert_non_null(strstr(err.message, "workers takes one value, not a list"));
+    options_finish(&options);
+    assert_int_equal(parse(&options, &command_run, "namespace: [a, b]\n", &err), 0);
+    options_finish(&options);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file_key_of_the_command_is_its_option),
         cmocka_unit_test(file_key_of_another_command_is_passed_over),
         cmocka_unit_test(file_key_of_no_command_names_the_closest),
+        cmocka_unit_test(file_list_for_an_option_of_one_value_is_refused),
         cmocka_unit_test(file_config_must_be_a_map_of_maps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
