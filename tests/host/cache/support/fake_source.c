@@ -59,9 +59,10 @@ resolve(const struct source *source, const char *api_version, const char *kind,
         void (*done)(void *context, const struct kube_resource *resource, const struct error *err),
         void *context) {
     struct fake_source *fake = fake_of(source);
-    (void)api_version, (void)kind;
+    (void)api_version;
     struct discovery_lookup *lookup = &fake->lookup[fake->lookups++ % FAKE_STREAMS];
-    *lookup = (struct discovery_lookup){done, context, true};
+    *lookup = (struct discovery_lookup){.done = done, .context = context, .open = true};
+    copy(lookup->kind, kind);
     return fake->last_lookup = lookup;
 }
 

@@ -17,6 +17,7 @@ struct kube_list {
     bool open;
 };
 struct discovery_lookup {
+    char kind[64];
     void (*done)(void *context, const struct kube_resource *resource, const struct error *err);
     void *context;
     bool open;
