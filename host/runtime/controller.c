@@ -187,8 +187,8 @@ void controller_cancel_jobs(struct controller *controller, const struct edition 
 
 void controller_pump(struct controller *controller) {
     struct host *host = controller->host;
-    while (controller->edition && host->leading && !host->draining &&
-           controller->in_work < controller->edition->definition->concurrency) {
+    while (controller->edition && !controller->edition->program->dead && host->leading &&
+           !host->draining && controller->in_work < controller->edition->definition->concurrency) {
         struct workqueue_item item;
         struct error err;
         if (!workqueue_get(controller->queue, &item))

@@ -94,8 +94,8 @@ static void on_done(struct invocation *invocation) {
 void edge_pump(struct controller *controller) {
     struct host *host = controller->host;
     struct edition *edition = controller->edition;
-    if (controller->event_in_work || edition == NULL || !host->leading || host->draining ||
-        list_empty(&controller->events))
+    if (controller->event_in_work || edition == NULL || edition->program->dead || !host->leading ||
+        host->draining || list_empty(&controller->events))
         return;
     struct edge *edge = CONTAINER_OF(controller->events.next, struct edge, link);
     struct edge_run *run = mem_zalloc(sizeof *run);

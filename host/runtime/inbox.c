@@ -111,7 +111,8 @@ static void on_observed(struct worker_batch *batch) {
         conclude(program, &flight->changes[i], &batch->items[i].result, batch->aborted);
         release(&flight->changes[i]);
     }
-    worker_batch_destroy(batch);
+    if (!batch->lost)
+        worker_batch_destroy(batch);
     mem_free(flight->changes);
     mem_free(flight);
     program_unref(program);

@@ -185,12 +185,14 @@ static void on_loaded(void *context, struct worker_script *script, const char *d
     struct error failure;
     program->loading = false;
     program->script = script;
+    if (err && (err->code == ERROR_CANCELLED || err->code == ERROR_UNAVAILABLE))
+        script_source_ref(program->source); /* the lost thread's, for good */
     if (program->abandoned) {
         program_destroy(program);
         return;
     }
     if (err) {
-        fail(program, err, /* environment= */ false);
+        fail(program, err, /* environment= */ err->code == ERROR_CANCELLED);
         return;
     }
     program->declaration = declaration_parse(str_of(declaration), &failure);

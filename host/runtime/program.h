@@ -50,6 +50,7 @@ struct program {
     struct error error; /* why it failed or waits; code 0 = none */
     bool environment;   /* FAILED for a reason outside the file: worth trying again */
     bool loading;       /* the worker has not answered yet */
+    bool dead;          /* its isolate is gone: nothing new may run in it */
     bool abandoned;     /* destroy as soon as nothing refers to it */
     unsigned refs;      /* invocations and batches under way */
     struct install *install;

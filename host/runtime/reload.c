@@ -24,7 +24,8 @@ static struct controller *find_controller(struct reload *reload, const char *nam
 static void load(struct slot *slot, struct script_source *source) {
     struct reload *reload = slot->reload;
     loop_timer_stop(&slot->retry);
-    if (slot->next) { /* a newer edit: the one in the making is dropped */
+    script_source_ref(source); /* may be that of the program that goes */
+    if (slot->next) {          /* a newer edit: the one in the making is dropped */
         struct program *old = slot->next;
         slot->next = NULL;
         program_destroy(old);
@@ -33,8 +34,18 @@ static void load(struct slot *slot, struct script_source *source) {
     slot->loads++;
     slot->next = program_start(reload->host, source, reload->config, slot->live, on_changed,
                                on_died, slot, &slot->error);
-    if (slot->next == NULL)
-        log_error(reload->host->log, "%s: %s", slot->name, slot->error.message);
+    script_source_unref(source);
+    if (slot->next)
+        return;
+    log_error(reload->host->log, "%s: %s", slot->name, slot->error.message);
+    loop_timer_start(&slot->retry, NS_PER_S);
+}
+
+/* The live version in a new isolate; what was tried after it stays tried. */
+static void rebuild(struct slot *slot) {
+    uint64_t tried = slot->wanted_hash;
+    load(slot, slot->live->source);
+    slot->wanted_hash = tried;
 }
 
 /* Outcomes are visible in the log, the metric and as an Event. */
@@ -54,12 +65,16 @@ static void report_failure(struct slot *slot, const struct error *err) {
 
 static void on_failed(struct slot *slot, struct program *program) {
     struct error err = program->error;
-    bool environment = program->environment;
+    uint64_t hash = program->source->hash;
+    bool dead = slot->live && slot->live->dead;
+    bool environment = program->environment || dead;
     if (program == slot->next)
         slot->next = NULL;
     program_destroy(program);
     report_failure(slot, &err);
-    if (environment) {
+    if (dead && slot->live->source->hash != hash) { /* what shall keep running has to be rebuilt */
+        rebuild(slot);
+    } else if (environment) {
         uint64_t wait = (1 * NS_PER_S) << (slot->env_failures < 5 ? slot->env_failures : 5);
         slot->env_failures++;
         loop_timer_start(&slot->retry, wait);
@@ -198,6 +213,7 @@ static void on_died(struct program *program) {
     struct slot *slot = program->context;
     struct host *host = slot->reload->host;
     uint64_t now = loop_now(host->loop);
+    program->dead = true;
     if (program != slot->live || slot->next)
         return;
     bool often = slot->rebuilt_ns[0] != 0 && now - slot->rebuilt_ns[0] < 60 * NS_PER_S;
@@ -206,7 +222,7 @@ static void on_died(struct program *program) {
     slot->rebuilt_ns[2] = now;
     if (!often) {
         log_warn(host->log, "%s: its isolate died and is built anew", slot->name);
-        load(slot, program->source);
+        rebuild(slot);
         return;
     }
     log_error(host->log,
@@ -223,6 +239,8 @@ void reload_rebuild_lost(struct reload *reload) {
     struct list *link, *next;
     LIST_EACH(link, next, &reload->slots) {
         struct slot *slot = CONTAINER_OF(link, struct slot, link);
+        if (slot->next && slot->next->script && worker_script_lost(slot->next->script))
+            load(slot, slot->next->source);
         if (slot->live && worker_script_lost(slot->live->script))
             on_died(slot->live);
     }
@@ -353,11 +371,8 @@ void reload_set_config(struct reload *reload, const char *config) {
     LIST_EACH(link, next, &reload->slots) {
         struct slot *slot = CONTAINER_OF(link, struct slot, link);
         struct program *program = slot->next ? slot->next : slot->live;
-        if (program) {
-            struct script_source *source = script_source_ref(program->source);
-            load(slot, source);
-            script_source_unref(source);
-        }
+        if (program)
+            load(slot, program->source);
     }
 }
 

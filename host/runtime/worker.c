@@ -71,6 +71,8 @@ struct worker *worker_start(const struct worker_options *options, struct error *
         worker->options.stuck_ns = 30 * NS_PER_S;
     worker->name = mem_strdup(options->name);
     list_init(&worker->scripts);
+    list_init(&worker->loads);
+    list_init(&worker->batches);
     loop_timer_init(options->core, &worker->watch, watch_thread);
     worker->core_mailbox = worker->name ? mailbox_create(options->core, err) : NULL;
     if (worker->core_mailbox == NULL || body_start(worker, err) < 0 ||
@@ -89,6 +91,7 @@ void worker_stop(struct worker *worker) {
         worker->body->quit.deliver = worker_thread_quit;
         mailbox_post(worker->body->mailbox, &worker->body->quit);
         thread_join(worker->thread);
+        worker->stopped = true;
         epoch_reader_destroy(worker->body->reader);
         mem_free(worker->body);
     }
@@ -113,7 +116,8 @@ static void script_release(struct worker_script *script) {
     if (!script->unloaded || script->open_calls > 0)
         return;
     list_remove(&script->link);
-    mem_free(script);
+    if (script->body) /* else the lost thread still has it in its list */
+        mem_free(script);
 }
 
 static void script_unloaded(struct worker_script *script) {
@@ -126,6 +130,7 @@ void worker_loaded_deliver(struct message *message) {
     struct load_message *load = CONTAINER_OF(message, struct load_message, message);
     struct worker_script *script = load->script;
     bool ok = load->err.code == 0;
+    list_remove(&load->link);
     load->done(load->context, ok ? script : NULL, load->declaration, ok ? NULL : &load->err);
     if (!ok)
         script_unloaded(script);
@@ -137,6 +142,8 @@ void worker_loaded_deliver(struct message *message) {
 int worker_load(struct worker *worker, const struct script_source *source,
                 const struct script_limits *limits, const char *config, worker_loaded done,
                 void *context, struct error *err) {
+    if (worker->body == NULL)
+        return error_set(err, ERROR_UNAVAILABLE, "%s has no thread", worker->name);
     struct worker_script *script = mem_zalloc(sizeof *script);
     struct load_message *load = mem_zalloc(sizeof *load);
     char *copy = mem_strdup(config);
@@ -159,12 +166,15 @@ int worker_load(struct worker *worker, const struct script_source *source,
                                   .config = copy,
                                   .done = done,
                                   .context = context};
+    list_append(&worker->loads, &load->link);
     mailbox_post(worker->body->mailbox, &load->message);
     return 0;
 }
 
 int worker_bind(struct worker_script *script, const struct script_view *views, size_t count,
                 struct error *err) {
+    if (script->body == NULL)
+        return error_set(err, ERROR_CANCELLED, "its thread was given up");
     struct bind_message *bind = mem_zalloc(sizeof *bind + count * sizeof *views);
     if (bind == NULL)
         return error_set(err, ERROR_NOMEM, "no memory to bind a script");
@@ -184,7 +194,7 @@ void worker_unloaded_deliver(struct message *message) {
 void worker_unload(struct worker_script *script) {
     if (script == NULL)
         return;
-    if (script->body == NULL) { /* its thread was lost */
+    if (script->body == NULL || script->worker->stopped) { /* its thread is gone */
         script_unloaded(script);
         return;
     }
@@ -298,6 +308,7 @@ void worker_answer(struct script_request *request) {
 
 void worker_batch_deliver(struct message *message) {
     struct worker_batch *batch = CONTAINER_OF(message, struct worker_batch, message);
+    list_remove(&batch->link);
     batch->on_done(batch);
 }
 
@@ -308,6 +319,7 @@ void worker_observe(struct worker_script *script, struct worker_batch *batch) {
         batch->on_done(batch);
         return;
     }
+    list_append(&script->worker->batches, &batch->link);
     batch->message.deliver = worker_thread_observe;
     mailbox_post(script->body->mailbox, &batch->message);
 }
@@ -321,6 +333,56 @@ void worker_batch_destroy(struct worker_batch *batch) {
     }
     mem_free(batch->items);
     mem_free(batch);
+}
+
+/* Ends what the lost thread had to do. The thread may still read all of it, so none is freed; new
+ * work that a callback asks for goes to the new thread and to the end of the lists. */
+static void end_scripts(struct worker *worker, const struct worker_body *lost) {
+    struct list *link, *next, *call, *after;
+    LIST_EACH(link, next, &worker->scripts) {
+        struct worker_script *script = CONTAINER_OF(link, struct worker_script, link);
+        if (script->body != lost)
+            continue;
+        script->body = NULL;
+        LIST_EACH(call, after, &script->core_calls) {
+            CONTAINER_OF(call, struct worker_call, core_link)->lost = true;
+            abort_call(CONTAINER_OF(call, struct worker_call, core_link));
+        }
+    }
+}
+
+static void end_batches(struct list *batches) {
+    while (!list_empty(batches)) {
+        struct worker_batch *batch = CONTAINER_OF(batches->next, struct worker_batch, link);
+        list_remove(&batch->link);
+        batch->aborted = batch->lost = true;
+        batch->on_done(batch);
+    }
+}
+
+static void end_loads(struct worker *worker, struct list *loads) {
+    while (!list_empty(loads)) {
+        struct load_message *load = CONTAINER_OF(loads->next, struct load_message, link);
+        struct error err;
+        if (atomic_load(&load->begun))
+            error_set(&err, ERROR_UNAVAILABLE, "%s: loading it did not come back",
+                      load->source->name);
+        else
+            error_set(&err, ERROR_CANCELLED, "%s: its thread was given up", load->source->name);
+        list_remove(&load->link);
+        list_remove(&load->script->link);
+        worker->script_count--;
+        load->done(load->context, NULL, NULL, &err);
+    }
+}
+
+static void move_all(struct list *from, struct list *to) {
+    list_init(to);
+    while (!list_empty(from)) {
+        struct list *link = from->next;
+        list_remove(link);
+        list_append(to, link);
+    }
 }
 
 /* A thread that does not come back (R19): its scripts end, a new thread takes its place. What the
@@ -339,17 +401,12 @@ static void give_up(struct worker *worker) {
                   err.message);
         return;
     }
-    struct list *link, *next, *call, *after;
-    LIST_EACH(link, next, &worker->scripts) {
-        struct worker_script *script = CONTAINER_OF(link, struct worker_script, link);
-        if (script->body != lost)
-            continue;
-        script->body = NULL;
-        LIST_EACH(call, after, &script->core_calls) {
-            CONTAINER_OF(call, struct worker_call, core_link)->lost = true;
-            abort_call(CONTAINER_OF(call, struct worker_call, core_link));
-        }
-    }
+    struct list loads, batches;
+    move_all(&worker->loads, &loads);
+    move_all(&worker->batches, &batches);
+    end_scripts(worker, lost);
+    end_batches(&batches);
+    end_loads(worker, &loads);
     worker->options.on_lost(worker->options.context, worker);
 }
 

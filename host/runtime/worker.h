@@ -34,13 +34,15 @@ struct worker *worker_start(const struct worker_options *options, struct error *
 void worker_stop(struct worker *worker);
 size_t worker_scripts(const struct worker *worker); /* loaded now */
 
-/* Loads a source; `done` comes once: script and its declaration's JSON (borrowed), or err. */
+/* Loads a source; `done` comes once: script and its declaration's JSON (borrowed), or err. When the
+ * thread is given up: UNAVAILABLE if this source kept it, CANCELLED if it only waited its turn; the
+ * thread may read the source for ever after. */
 typedef void (*worker_loaded)(void *context, struct worker_script *script, const char *declaration,
                               const struct error *err);
 int worker_load(struct worker *worker, const struct script_source *source,
                 const struct script_limits *limits, const char *config, worker_loaded done,
                 void *context, struct error *err);
-/* Gives the script its views; before the first call. 0 or NOMEM. */
+/* Gives the script its views; before the first call. 0, NOMEM, or CANCELLED: its thread is lost. */
 int worker_bind(struct worker_script *script, const struct script_view *views, size_t count,
                 struct error *err);
 /* Calls under way end aborted; the handle is gone afterwards. NULL is fine. */
@@ -94,7 +96,11 @@ struct worker_batch {
     void *context;
     bool aborted; /* the script was gone */
     bool died;
+    bool lost; /* a thread that was given up may still read it: leave it alone for ever */
+
+    /* the worker's */
     struct message message;
+    struct list link; /* core: of worker->batches */
     struct worker_script *script;
 };
 void worker_observe(struct worker_script *script, struct worker_batch *batch);

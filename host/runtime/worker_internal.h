@@ -17,7 +17,10 @@ struct worker { /* the core's */
     struct worker_body *body;     /* the thread in use */
     struct thread *thread;
     struct list scripts; /* struct worker_script.link */
+    struct list loads;   /* struct load_message.link: not answered yet */
+    struct list batches; /* struct worker_batch.link: likewise */
     size_t script_count;
+    bool stopped; /* the thread has ended, and its scripts with it */
     struct loop_timer watch;
     uint64_t seen_turn, seen_ns;
 };
@@ -54,6 +57,8 @@ struct worker_script {
 
 struct load_message {
     struct message message;
+    struct list link;
+    atomic_bool begun;
     struct worker_script *script;
     const struct script_source *source; /* borrowed until done */
     struct script_limits limits;

@@ -1,6 +1,8 @@
 #include "base/mem.h"
 #include "runtime/worker_internal.h"
 
+#include <unistd.h>
+
 /* The worker's thread: every engine call is between enter() and leave(), so that the core can see
  * one that does not return. */
 
@@ -15,9 +17,11 @@ static bool leave(struct worker_body *body) {
     return atomic_compare_exchange_strong(&body->state, &busy, BODY_IDLE);
 }
 
-/* An abandoned thread must not deliver another message: it sleeps in its loop for good. */
-static void retire(struct worker_body *body) {
-    loop_stop(body->loop);
+/* An abandoned thread must not deliver another message, nor free what those it has taken refer to:
+ * it sleeps here for good. */
+static _Noreturn void retire(void) {
+    for (;;)
+        pause();
 }
 
 static const struct script_engine_type *engine_of(const struct worker_body *body) {
@@ -35,10 +39,8 @@ void worker_thread_main(void *context) {
     enter(body);
     body->engine = engine_of(body)->open(&body->host, &body->open_error);
     if (!leave(body))
-        return;
+        retire();
     loop_run(body->loop);
-    if (atomic_load(&body->state) == BODY_ABANDONED)
-        return;
     struct list *link, *next;
     LIST_EACH(link, next, &body->scripts) {
         struct worker_script *script = CONTAINER_OF(link, struct worker_script, body_link);
@@ -65,16 +67,15 @@ void worker_thread_load(struct message *message) {
     struct worker_body *body = script->body;
     const struct script_engine_type *type = engine_of(body);
     list_append(&body->scripts, &script->body_link);
+    atomic_store(&load->begun, true);
     if (body->engine == NULL) {
         load->err = body->open_error;
     } else {
         enter(body);
         script->script =
             type->load(body->engine, load->source, &load->limits, load->config, &load->err);
-        if (!leave(body)) {
-            retire(body);
-            return;
-        }
+        if (!leave(body))
+            retire();
         load->declaration = script->script ? mem_strdup(type->declaration(script->script)) : NULL;
         if (script->script && load->declaration == NULL)
             error_set(&load->err, ERROR_NOMEM, "no memory for the declaration of %s",
@@ -174,9 +175,8 @@ void worker_thread_call(struct message *message) {
     enter(body);
     engine_of(body)->call(script->script, &call->call, &call->run, &call->result);
     if (!leave(body))
-        retire(body);
-    else
-        after_turn(body, script, call);
+        retire();
+    after_turn(body, script, call);
 }
 
 void worker_thread_answer(struct message *message) {
@@ -192,9 +192,8 @@ void worker_thread_answer(struct message *message) {
     enter(body);
     engine_of(body)->answer(request, &call->result);
     if (!leave(body))
-        retire(body);
-    else
-        after_turn(body, script, call);
+        retire();
+    after_turn(body, script, call);
 }
 
 void worker_thread_cancel(struct message *message) {
@@ -214,10 +213,8 @@ void worker_thread_observe(struct message *message) {
         struct worker_observation *item = &batch->items[i];
         enter(body);
         engine_of(body)->observe(script->script, &item->change, &item->result);
-        if (!leave(body)) {
-            retire(body);
-            return;
-        }
+        if (!leave(body))
+            retire();
         if (engine_of(body)->dead(script->script)) {
             batch->died = true;
             unload(body, script);

@@ -195,6 +195,34 @@ static void worker_script_suspended_runs_again_when_its_file_changes(void **stat
     world_end(&world);
 }
 
+static void worker_stop_takes_a_script_that_is_being_loaded(void **state) {
+    (void)state;
+    struct world world;
+    world_begin(&world);
+    world_file(&world, "app", APP("app", ""));
+    world_end(&world);
+}
+
+/* "The previous version keeps running" is only true when it can. */
+static void worker_script_that_died_is_rebuilt_though_a_newer_version_fails(void **state) {
+    (void)state;
+    struct world world;
+    world_begin(&world);
+    world_has(&world, "ConfigMap", CONFIG_MAP("a", "5"));
+    fake_engine_plan(&world.engine, sleeps);
+    fake_engine_plan(&world.engine, dies);
+    world_file(&world, "app", APP("app", ""));
+    world_live(&world, "app");
+    world_until(&world, fake_engine_saw(&world.engine, "s1 reconcile ns/a event 1"));
+    world_file(&world, "app", "!app.lua:1: no");
+    world_pass(&world, 60 * NS_PER_S); /* the timeout ends the sleep, and that the isolate */
+    const struct slot *slot = world_slot(&world, "app");
+    world_until(&world, fake_engine_logged(&world.engine, "its isolate died"));
+    world_until(&world, slot->next == NULL && slot->live && !slot->live->dead);
+    assert_true(fake_engine_logged(&world.engine, "app.lua:1: no"));
+    world_end(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(worker_runs_a_call_and_its_requests),
@@ -202,6 +230,8 @@ int main(void) {
         cmocka_unit_test(worker_unload_aborts_a_call_but_awaits_its_requests),
         cmocka_unit_test(worker_cancel_of_a_call_under_unload_does_no_harm),
         cmocka_unit_test(worker_script_that_keeps_dying_is_suspended),
+        cmocka_unit_test(worker_stop_takes_a_script_that_is_being_loaded),
+        cmocka_unit_test(worker_script_that_died_is_rebuilt_though_a_newer_version_fails),
         cmocka_unit_test(worker_script_suspended_runs_again_when_its_file_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
