@@ -94,14 +94,15 @@ struct match_condition {
     char *name, *expression; /* CEL */
 };
 
-struct webhook {                /* one entry of a webhook configuration */
-    bool validates;             /* handler "validate"; else "mutate" */
-    struct kind_match resource; /* labels and namespaces; the server selects */
-    char **subresources;        /* NULL-terminated; NULL: the object itself */
-    char **operations;          /* "CREATE", ...; NULL-terminated */
-    bool ignore;                /* failure policy Ignore; else Fail */
-    unsigned timeout_s;         /* 1..30 */
-    bool reinvoke;              /* mutate: reinvocation policy IfNeeded */
+struct webhook {                                /* one entry of a webhook configuration */
+    bool validates;                             /* handler "validate"; else "mutate" */
+    struct kind_match resource;                 /* the kind; the server selects, by: */
+    char *object_selector, *namespace_selector; /* LabelSelector, JSON; NULL = all */
+    char **subresources;                        /* NULL-terminated; NULL: the object itself */
+    char **operations;                          /* "CREATE", ...; NULL-terminated */
+    bool ignore;                                /* failure policy Ignore; else Fail */
+    unsigned timeout_s;                         /* 1..30 */
+    bool reinvoke;                              /* mutate: reinvocation policy IfNeeded */
     struct match_condition *conditions;
     size_t condition_count;
 };

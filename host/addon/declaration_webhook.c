@@ -20,12 +20,22 @@ static void read_conditions(struct reader *reader, const json_t *list, struct we
     }
 }
 
+static char *read_json(struct reader *reader, const json_t *from, const char *field) {
+    const json_t *value = json_object_get(from, field);
+    char *text = json_is_object(value) ? json_dumps(value, JSON_COMPACT) : NULL;
+    char *copy = reader_copy(reader, text);
+    free(text);
+    return copy;
+}
+
 static void read_webhook(struct reader *reader, const json_t *from, struct webhook *webhook) {
     double timeout = reader_number(reader, from, "timeout", 5);
     webhook->validates = is(from, "handler", "validate");
     if (!webhook->validates && !is(from, "handler", "mutate"))
         reader_fault(reader, ERROR_INVALID, "webhooks.handler", "is not mutate or validate");
     reader_match(reader, json_object_get(from, "resource"), &webhook->resource);
+    webhook->object_selector = read_json(reader, from, "object_selector");
+    webhook->namespace_selector = read_json(reader, from, "namespace_selector");
     if (json_object_get(from, "subresources"))
         webhook->subresources =
             reader_texts(reader, json_object_get(from, "subresources"), "subresources");
@@ -53,6 +63,8 @@ void reader_finish_webhooks(struct definition *definition) {
     for (size_t i = 0; i < definition->webhook_count; i++) {
         struct webhook *webhook = &definition->webhooks[i];
         reader_finish_match(&webhook->resource);
+        mem_free(webhook->object_selector);
+        mem_free(webhook->namespace_selector);
         reader_free_texts(webhook->subresources);
         reader_free_texts(webhook->operations);
         for (size_t k = 0; k < webhook->condition_count; k++) {

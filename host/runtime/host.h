@@ -44,8 +44,10 @@ struct host {
     struct intents *intents;
     struct event_recorder *events;
     struct telemetry *telemetry;
-    struct worker **workers;
-    size_t worker_count;
+    const struct script_engine_type *engine;
+    const char *identity; /* of this process: ctx.host.name, the lease's holder */
+    struct worker **workers, **serving_workers; /* runtime/workers.h */
+    size_t worker_count, serving_worker_count;
     struct script_limits limits;
     const char *ns;          /* default for what names none: the kubeconfig's */
     char *const *namespaces; /* --namespace; NULL-terminated, NULL: all */

@@ -11,6 +11,7 @@
 #include "runtime/reload.h"
 #include "runtime/settings_map.h"
 #include "runtime/telemetry.h"
+#include "runtime/workers.h"
 #include "serve/server.h"
 
 #define DRAIN_NS (30 * NS_PER_S)
@@ -178,14 +179,6 @@ static void on_changed(struct host *host) {
     struct manager *manager = CONTAINER_OF(host, struct manager, host);
     if (!loop_timer_active(&manager->settle))
         loop_timer_start(&manager->settle, 0);
-}
-
-static void on_worker_lost(void *context, struct worker *worker) {
-    struct manager *manager = context;
-    (void)worker;
-    log_error(manager->host.log,
-              "a worker thread did not come back and was replaced; its controllers are built anew");
-    reload_rebuild_lost(manager->host.reload);
 }
 
 /* Leadership */
@@ -379,38 +372,14 @@ static int start_cache(struct manager *manager, struct error *err) {
     return host->informers ? 0 : err->code;
 }
 
-static int start_workers(struct manager *manager, struct error *err) {
-    struct host *host = &manager->host;
-    size_t count = manager->options->workers ? manager->options->workers : 2;
-    host->workers = mem_calloc(count, sizeof(struct worker *));
-    if (host->workers == NULL)
-        return error_set(err, ERROR_NOMEM, "no memory for workers");
-    for (size_t i = 0; i < count; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "worker-%zu", i + 1);
-        struct worker_options options = {.core = host->loop,
-                                         .engine = manager->options->engine,
-                                         .log = host->log,
-                                         .epochs = host->epochs,
-                                         .name = name,
-                                         .host_name = manager->options->identity,
-                                         .host_namespace = host->ns,
-                                         .on_lost = on_worker_lost,
-                                         .context = manager};
-        host->workers[i] = worker_start(&options, err);
-        if (host->workers[i] == NULL)
-            return err->code;
-        host->worker_count++;
-    }
-    return 0;
-}
-
 static int start(struct manager *manager, struct error *err) {
     struct host *host = &manager->host;
     const struct manager_options *options = manager->options;
     int rc = start_cache(manager, err);
+    struct workers_options workers = {
+        .engine = options->engine, .count = options->workers, .identity = options->identity};
     if (rc == 0)
-        rc = start_workers(manager, err);
+        rc = workers_start(host, &workers, err);
     if (rc < 0)
         return rc;
     host->reload =
@@ -446,9 +415,7 @@ static void stop(struct manager *manager) {
     server_stop(manager->metrics_server);
     server_stop(manager->probe_server);
     reload_destroy(host->reload);
-    for (size_t i = 0; i < host->worker_count; i++)
-        worker_stop(host->workers[i]);
-    mem_free(host->workers);
+    workers_stop(host);
     informer_set_destroy(host->informers);
     event_recorder_destroy(host->events);
     intents_destroy(host->intents);

@@ -9,6 +9,7 @@
 #include "runtime/names.h"
 #include "runtime/reload.h"
 #include "runtime/schedule.h"
+#include "runtime/workers.h"
 
 static void set_state(struct program *program, enum program_state state) {
     program->state = state;
@@ -213,15 +214,6 @@ static void on_flush(struct loop_timer *timer) {
     program_flush(CONTAINER_OF(timer, struct program, flush));
 }
 
-/* The worker with the fewest scripts. */
-static struct worker *choose_worker(struct host *host) {
-    struct worker *best = host->workers[0];
-    for (size_t i = 1; i < host->worker_count; i++)
-        if (worker_scripts(host->workers[i]) < worker_scripts(best))
-            best = host->workers[i];
-    return best;
-}
-
 struct program *program_start(struct host *host, struct script_source *source, const char *config,
                               const struct program *before,
                               void (*changed)(struct program *program),
@@ -243,7 +235,7 @@ struct program *program_start(struct host *host, struct script_source *source, c
     list_init(&program->link);
     loop_timer_init(host->loop, &program->flush, on_flush);
     program->loading = true;
-    if (worker_load(choose_worker(host), program->source, &host->limits, config, on_loaded, program,
+    if (worker_load(workers_choose(host), program->source, &host->limits, config, on_loaded, program,
                     err) < 0) {
         program->loading = false;
         program_destroy(program);
