@@ -132,12 +132,18 @@ static int start_server(struct manager *manager, const char *address, bool may_m
     return 0;
 }
 
+static struct server_route
+route(const char *path, void (*handle)(void *context, bool verbose, struct server_answer *answer),
+      struct manager *manager) {
+    return (struct server_route){.path = path, .handle = handle, .context = manager};
+}
+
 static int start_servers(struct manager *manager, struct error *err) {
     const struct manager_options *options = manager->options;
-    manager->metrics_routes[0] = (struct server_route){"/metrics", serve_metrics, manager};
-    manager->probe_routes[0] = (struct server_route){"/healthz", serve_healthz, manager};
-    manager->probe_routes[1] = (struct server_route){"/readyz", serve_readyz, manager};
-    manager->probe_routes[2] = (struct server_route){"/livez", serve_healthz, manager};
+    manager->metrics_routes[0] = route("/metrics", serve_metrics, manager);
+    manager->probe_routes[0] = route("/healthz", serve_healthz, manager);
+    manager->probe_routes[1] = route("/readyz", serve_readyz, manager);
+    manager->probe_routes[2] = route("/livez", serve_healthz, manager);
     int rc =
         start_server(manager, options->metrics_address, options->metrics_may_move,
                      manager->metrics_routes, "serving metrics", &manager->metrics_server, err);

@@ -1,33 +1,28 @@
 #include "serve/server.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <microhttpd.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/list.h"
 #include "base/mem.h"
+#include "serve/listen.h"
+#include "serve/server_internal.h"
 
-enum { MOST_CONNECTIONS = 1000, IDLE_S = 120 };
-
-struct server {
-    struct server_options options;
-    struct MHD_Daemon *daemon;
-    struct loop_fd *epoll;
-    struct loop_timer timer;
-    char address[128];
+enum {
+    MOST_CONNECTIONS = 1000,
+    SPARE_CONNECTIONS = 32, /* taken in while the longest idle ones are closed */
+    IDLE_S = 120,
+    BODY_S = 30,
+    SWEEP_S = 5,
+    POOL = 16 << 10 /* of libmicrohttpd per connection: head and a part of the body */
 };
 
 /* libmicrohttpd has its own epoll descriptor; data that TLS has buffered does not wake it, so after
  * each run its own timeout is armed too (R24). */
 static void run(struct server *server) {
     MHD_UNSIGNED_LONG_LONG timeout_ms;
+    server->running = true;
     MHD_run(server->daemon);
+    server->running = false;
     if (MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES)
         loop_timer_start(&server->timer, (uint64_t)timeout_ms * NS_PER_MS);
     else
@@ -44,191 +39,181 @@ static void on_timer(struct loop_timer *timer) {
     run(CONTAINER_OF(timer, struct server, timer));
 }
 
-static enum MHD_Result send_answer(struct MHD_Connection *connection,
-                                   struct server_answer *answer) {
-    size_t len = answer->body.len;
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        len, answer->body.data ? answer->body.data : (void *)"", MHD_RESPMEM_MUST_COPY);
-    strbuf_finish(&answer->body);
-    if (response == NULL)
-        return MHD_NO;
-    MHD_add_response_header(response, "Content-Type",
-                            answer->content_type ? answer->content_type
-                                                 : "text/plain; charset=utf-8");
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    if (answer->status == 405)
-        MHD_add_response_header(response, "Allow", "GET, HEAD");
-    enum MHD_Result queued = MHD_queue_response(connection, (unsigned)answer->status, response);
-    MHD_destroy_response(response);
-    return queued;
+/* Connections */
+
+/* libmicrohttpd sees the end of it at its next run and tells us. */
+static void hang_up(const struct connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info)
+        shutdown(info->connect_fd, SHUT_RDWR);
 }
 
-static void handle(const struct server *server, const char *path, const char *method, bool verbose,
-                   struct server_answer *answer) {
-    const struct server_route *route = server->options.routes;
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-        answer->status = 405;
-        strbuf_adds(&answer->body, "only GET and HEAD\n");
+static void close_longest_idle(struct server *server) {
+    struct list *link, *next;
+    LIST_EACH(link, next, &server->connections) {
+        struct connection *connection = CONTAINER_OF(link, struct connection, link);
+        if (connection->requests == 0) {
+            hang_up(connection);
+            return;
+        }
+    }
+}
+
+/* Who drips a request byte by byte never is idle for libmicrohttpd. */
+static void on_sweep(struct loop_timer *timer) {
+    struct server *server = CONTAINER_OF(timer, struct server, sweep);
+    uint64_t now = loop_now(server->options.loop);
+    struct list *link, *next;
+    LIST_EACH(link, next, &server->connections) {
+        struct connection *connection = CONTAINER_OF(link, struct connection, link);
+        uint64_t most = connection->receiving       ? BODY_S * NS_PER_S
+                        : connection->requests == 0 ? (IDLE_S + SWEEP_S) * NS_PER_S
+                                                    : UINT64_MAX;
+        if (now - connection->since_ns > most)
+            hang_up(connection);
+    }
+    loop_timer_start(timer, SWEEP_S * NS_PER_S);
+}
+
+void server_touch(struct connection *connection) {
+    connection->since_ns = loop_now(connection->server->options.loop);
+    list_remove(&connection->link);
+    list_append(&connection->server->connections, &connection->link);
+}
+
+static void on_connection(void *context, struct MHD_Connection *mhd, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code) {
+    struct server *server = context;
+    struct connection *connection = *socket_context;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        *socket_context = NULL;
+        if (connection == NULL)
+            return;
+        list_remove(&connection->link);
+        server->connection_count--;
+        tls_credentials_unref(connection->credentials);
+        mem_free(connection);
         return;
     }
-    while (route->path && strcmp(route->path, path) != 0)
-        route++;
-    if (route->path) {
-        route->handle(route->context, verbose, answer);
+    connection = mem_zalloc(sizeof *connection);
+    *socket_context = connection; /* NULL: its requests are refused */
+    if (connection == NULL)
         return;
-    }
-    answer->status = 404;
-    strbuf_adds(&answer->body, "not found; there is:\n");
-    for (route = server->options.routes; route->path; route++)
-        strbuf_printf(&answer->body, "%s\n", route->path);
+    connection->server = server;
+    connection->mhd = mhd;
+    list_append(&server->connections, &connection->link);
+    server_touch(connection);
+    unsigned most = server->options.connections ? server->options.connections : MOST_CONNECTIONS;
+    if (++server->connection_count > most)
+        close_longest_idle(server);
 }
 
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
-                                  const char *path, const char *method, const char *version,
-                                  const char *upload, size_t *upload_size, void **state) {
-    static char seen;
-    struct server_answer answer = {.status = 200};
-    (void)version;
-    (void)upload;
-    if (*state == NULL) { /* headers only; a body may follow and is not wanted */
-        *state = &seen;
-        return MHD_YES;
-    }
-    if (*upload_size > 0) {
-        *upload_size = 0;
-        return MHD_YES;
-    }
-    const char *verbose = NULL;
-    bool asked = MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, "verbose", 7,
-                                               &verbose, NULL) == MHD_YES;
-    handle(context, path, method, asked, &answer);
-    return send_answer(connection, &answer);
+struct connection *server_connection(struct MHD_Connection *mhd) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
 }
 
-/* Addresses */
-
-static int parse_address(const char *text, struct sockaddr_storage *ret, socklen_t *ret_len,
-                         struct error *err) {
-    const char *colon = strrchr(text, ':');
-    char host[64] = "";
-    char *end = NULL;
-    long port = colon ? strtol(colon + 1, &end, 10) : -1;
-    size_t len = colon ? (size_t)(colon - text) : 0;
-    if (colon == NULL || end == colon + 1 || *end || port < 0 || port > 65535 || len >= sizeof host)
-        return error_set(err, ERROR_INVALID, "\"%s\" is not an address such as 127.0.0.1:8080",
-                         text);
-    memcpy(host, text, len);
-    if (len > 1 && host[0] == '[' && host[len - 1] == ']') {
-        host[len - 1] = '\0';
-        memmove(host, host + 1, len - 1);
-    }
-    struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
-    memset(ret, 0, sizeof *ret);
-    if (inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, &v4->sin_addr) ==
-        1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons((uint16_t)port);
-        *ret_len = sizeof *v4;
-        return 0;
-    }
-    if (*host == '\0' || inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6; /* "" is [::], which takes IPv4 too */
-        v6->sin6_port = htons((uint16_t)port);
-        *ret_len = sizeof *v6;
-        return 0;
-    }
-    return error_set(err, ERROR_INVALID, "\"%s\" is not an IP address", host);
-}
-
-static int try_listen(struct sockaddr_storage *address, socklen_t len) {
-    int on = 1, off = 0;
-    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 && address->ss_family == AF_INET6 &&
-        memcmp(&((struct sockaddr_in6 *)address)->sin6_addr, &in6addr_any, 16) == 0) {
-        uint16_t port = ((struct sockaddr_in6 *)address)->sin6_port; /* no IPv6 on this machine */
-        struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = port};
-        memcpy(address, &any, sizeof any);
-        len = sizeof any;
-        fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    }
-    if (fd < 0)
+static int on_handshake(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
+                        gnutls_pcert_st **chain, unsigned *length, gnutls_ocsp_data_st **ocsp,
+                        unsigned *ocsp_length, gnutls_privkey_t *key, unsigned *flags) {
+    struct connection *connection = server_connection(gnutls_session_get_ptr(session));
+    (void)info;
+    *ocsp = NULL;
+    *ocsp_length = 0;
+    *flags = 0; /* chain and key stay ours */
+    if (connection == NULL)
         return -1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (address->ss_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    if (bind(fd, (struct sockaddr *)address, len) == 0 && listen(fd, 128) == 0)
-        return fd;
-    int why = errno;
-    close(fd);
-    errno = why;
-    return -1;
+    tls_credentials_unref(connection->credentials);
+    connection->credentials = tls_credentials_ref(connection->server->credentials);
+    tls_credentials_lend(connection->credentials, chain, length, key);
+    return 0;
 }
 
-static int open_listener(const struct server_options *options, struct error *err) {
-    struct sockaddr_storage address;
-    socklen_t len = 0;
-    if (parse_address(options->address, &address, &len, err) < 0)
-        return -1;
-    int fd = try_listen(&address, len);
-    if (fd < 0 && errno == EADDRINUSE && options->may_move) {
-        if (address.ss_family == AF_INET)
-            ((struct sockaddr_in *)&address)->sin_port = 0;
-        else
-            ((struct sockaddr_in6 *)&address)->sin6_port = 0;
-        fd = try_listen(&address, len);
-    }
-    if (fd < 0)
-        error_set(err, ERROR_UNAVAILABLE, "listen on %s: %s", options->address, strerror(errno));
-    return fd;
+/* Start and end */
+
+static struct MHD_Daemon *start_daemon(struct server *server, int fd) {
+    unsigned most = server->options.connections ? server->options.connections : MOST_CONNECTIONS;
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_CERT_CALLBACK2, (intptr_t)on_handshake, NULL},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0,
+         (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+        {server->client_ca ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, server->client_ca},
+        {MHD_OPTION_END, 0, NULL}};
+    if (server->credentials)
+        flags |= MHD_USE_TLS;
+    else
+        tls[0].option = MHD_OPTION_END;
+    return MHD_start_daemon(
+        flags, 0, NULL, NULL, server_on_request, server, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_LIMIT, most + SPARE_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
+        server_on_completed, server, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
-static void name_address(struct server *server, int fd) {
-    struct sockaddr_storage address;
-    socklen_t len = sizeof address;
-    char host[INET6_ADDRSTRLEN] = "";
-    if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
-        return;
-    if (address.ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
-        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
-        snprintf(server->address, sizeof server->address, "%s:%u", host, ntohs(v4->sin_port));
-    } else {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
-        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
-        snprintf(server->address, sizeof server->address, "[%s]:%u", host, ntohs(v6->sin6_port));
-    }
+static int take_tls(struct server *server, const struct server_tls *tls, struct error *err) {
+    if (tls == NULL)
+        return 0;
+    server->credentials = tls_credentials_create(tls->cert_pem, tls->key_pem, err);
+    server->client_ca = mem_strdup(tls->client_ca_pem);
+    if (server->credentials == NULL)
+        return err->code;
+    return tls->client_ca_pem && server->client_ca == NULL
+               ? error_set(err, ERROR_NOMEM, "no memory for a server")
+               : 0;
+}
+
+static int watch_daemon(struct server *server, struct error *err) {
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    server->epoll = loop_fd_open(server->options.loop, info->epoll_fd, on_readable, server, err);
+    if (server->epoll == NULL || loop_fd_set(server->epoll, LOOP_READABLE, err) < 0)
+        return err->code;
+    return 0;
+}
+
+static void free_server(struct server *server) {
+    tls_credentials_unref(server->credentials);
+    mem_free(server->client_ca);
+    mem_free(server);
 }
 
 struct server *server_start(const struct server_options *options, struct error *err) {
     struct server *server = mem_zalloc(sizeof *server);
-    int fd = server ? open_listener(options, err) : -1;
-    if (fd < 0) {
-        if (server == NULL)
-            error_set(err, ERROR_NOMEM, "no memory for a server");
-        mem_free(server);
+    if (server == NULL) {
+        error_set(err, ERROR_NOMEM, "no memory for a server");
         return NULL;
     }
     server->options = *options;
+    server->options.tls = NULL;
+    server->quiesced = -1;
+    list_init(&server->requests);
+    list_init(&server->connections);
     loop_timer_init(options->loop, &server->timer, on_timer);
-    name_address(server, fd);
-    server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_ITC, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET,
-        fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)MOST_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_S, MHD_OPTION_END);
+    loop_timer_init(options->loop, &server->sweep, on_sweep);
+    int fd = take_tls(server, options->tls, err) < 0
+                 ? -1
+                 : listen_open(options->address, options->may_move, err);
+    if (fd < 0) {
+        free_server(server);
+        return NULL;
+    }
+    listen_name(fd, server->address, sizeof server->address);
+    server->daemon = start_daemon(server, fd);
     if (server->daemon == NULL) {
         close(fd);
         error_set(err, ERROR_UNAVAILABLE, "start the server on %s", options->address);
-        mem_free(server);
+        free_server(server);
         return NULL;
     }
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    server->epoll = loop_fd_open(options->loop, info->epoll_fd, on_readable, server, err);
-    if (server->epoll == NULL || loop_fd_set(server->epoll, LOOP_READABLE, err) < 0) {
+    if (watch_daemon(server, err) < 0) {
         server_stop(server);
         return NULL;
     }
+    loop_timer_start(&server->sweep, SWEEP_S * NS_PER_S);
     run(server);
     return server;
 }
@@ -237,11 +222,57 @@ const char *server_address(const struct server *server) {
     return server->address;
 }
 
+int server_set_certificate(struct server *server, const char *cert_pem, const char *key_pem,
+                           struct error *err) {
+    struct tls_credentials *fresh = tls_credentials_create(cert_pem, key_pem, err);
+    if (fresh == NULL)
+        return err->code;
+    tls_credentials_unref(server->credentials);
+    server->credentials = fresh;
+    return 0;
+}
+
+void server_drain(struct server *server) {
+    struct list *link, *next;
+    if (server->draining)
+        return;
+    server->draining = true;
+    server->quiesced = MHD_quiesce_daemon(server->daemon);
+    LIST_EACH(link, next, &server->connections) {
+        const struct connection *connection = CONTAINER_OF(link, struct connection, link);
+        if (connection->requests == 0)
+            hang_up(connection);
+    }
+    loop_timer_start(&server->timer, 0);
+}
+
+size_t server_pending(const struct server *server) {
+    return server->pending;
+}
+
+/* libmicrohttpd does not end with suspended connections. */
+static void let_go(struct server *server) {
+    struct list *link, *next;
+    LIST_EACH(link, next, &server->requests) {
+        struct server_request *request = CONTAINER_OF(link, struct server_request, link);
+        list_remove(link);
+        request->server = NULL;
+        if (request->suspended)
+            MHD_resume_connection(request->mhd);
+        request->suspended = false;
+    }
+}
+
 void server_stop(struct server *server) {
     if (server == NULL)
         return;
-    loop_fd_close(server->epoll);
+    if (server->epoll)
+        loop_fd_close(server->epoll);
     loop_timer_stop(&server->timer);
+    loop_timer_stop(&server->sweep);
+    let_go(server);
     MHD_stop_daemon(server->daemon);
-    mem_free(server);
+    if (server->quiesced >= 0)
+        close(server->quiesced);
+    free_server(server);
 }
