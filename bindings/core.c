@@ -198,10 +198,7 @@ static int core_format_time(lua_State *L) {
 
 /* A file that ends in `return moonlet.controller { ... }` makes a tail call, so its frame is gone
  * while the definition is checked; the line is that of its last `return`. */
-static void blame_return(const struct script *script, char *ret, size_t size) {
-    if (script->declaration || script->source.count == 0)
-        return; /* loaded already */
-    const struct script_file *file = &script->source.files[0];
+static void blame_return(const struct script_file *file, char *ret, size_t size) {
     unsigned line = 1, found = 0;
     for (const char *at = file->text; at && *at; line++) {
         if (strncmp(at, "return", 6) == 0)
@@ -213,12 +210,38 @@ static void blame_return(const struct script *script, char *ret, size_t size) {
         snprintf(ret, size, "%s:%u", file->path, found);
 }
 
+/* The module that is being required, when no line of a file stands between it and here. */
+static const struct script_file *tail_module(lua_State *L, int level) {
+    const struct script_source *source = &script_of(L)->source;
+    lua_Debug at;
+    for (; level < 200 && lua_getstack(L, level, &at); level++) {
+        if (!lua_getinfo(L, "S", &at) || at.source[0] == '@')
+            return NULL;
+        if (strcmp(at.source, "=moonlet/core/modules.lua") != 0 || !lua_getlocal(L, &at, 1))
+            continue;
+        const char *name = lua_tostring(L, -1);
+        const struct script_file *found = NULL;
+        for (size_t i = 0; name && i < source->count && !found; i++)
+            if (strcmp(source->files[i].module, name) == 0)
+                found = &source->files[i];
+        lua_pop(L, 1);
+        return found;
+    }
+    return NULL;
+}
+
 /* core.caller(level?) -> "file:line" of the controller's code that called, or "" */
 static int core_caller(lua_State *L) {
-    char at[160];
-    mlua_blame(L, (int)luaL_optinteger(L, 1, 1), at, sizeof at);
+    char at[160] = "";
+    const struct script *script = script_of(L);
+    int level = (int)luaL_optinteger(L, 1, 1);
+    const struct script_file *file = tail_module(L, level);
+    if (file)
+        blame_return(file, at, sizeof at);
     if (!at[0])
-        blame_return(script_of(L), at, sizeof at);
+        mlua_blame(L, level, at, sizeof at);
+    if (!at[0] && !script->declaration && script->source.count > 0) /* it is being loaded */
+        blame_return(&script->source.files[0], at, sizeof at);
     lua_pushstring(L, at);
     return 1;
 }

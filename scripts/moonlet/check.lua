@@ -47,6 +47,16 @@ function M.describe(value)
   return tostring(value)
 end
 
+--- Is the text a DNS label, as names of namespaces are?
+function M.is_label(text)
+  return #text <= 63 and text:find "^[a-z0-9][a-z0-9-]*$" ~= nil and not text:find "%-$"
+end
+
+--- Is it a DNS subdomain, as names of most objects are?
+function M.is_subdomain(text)
+  return #text <= 253 and text:find "^[a-z0-9][a-z0-9.-]*$" ~= nil and not text:find "[.-]$" and not text:find "%.%."
+end
+
 --- Raises for a key of `options` that is not in `known`.
 function M.keys(options, known, at, what)
   for key in pairs(options) do
@@ -58,11 +68,22 @@ function M.keys(options, known, at, what)
   end
 end
 
+--- Is it a table with the keys 1 to n, or none?
+function M.is_list(value)
+  if type(value) ~= "table" then return false end
+  local n = 0
+  for key in pairs(value) do
+    if type(key) ~= "number" then return false end
+    n = n + 1
+  end
+  return n == #value
+end
+
 --- "string", "number", "boolean", "table", "function", "list", or several with "|".
 local function is_a(value, wanted)
   for one in wanted:gmatch "[^|]+" do
     if one == "list" then
-      if type(value) == "table" and (next(value) == nil or value[1] ~= nil) then return true end
+      if M.is_list(value) then return true end
     elseif type(value) == one then
       return true
     end

@@ -122,12 +122,22 @@ end
 local function from_map(map)
   local out = setmetatable({}, Selector)
   for key, want in pairs(map) do
-    local one = { key = tostring(key), operator = "=", values = { tostring(want) } }
+    if type(key) ~= "string" then
+      return nil, ("selector: %s is not a label's name"):format(tostring(key)), { code = "rejected" }
+    end
+    local one = { key = key, operator = "=", values = { want } }
     if want == true then one = { key = key, operator = "exists" }
     elseif want == false then one = { key = key, operator = "!" }
     elseif type(want) == "table" then
-      one.operator, one.values = "in", {}
-      for i, value in ipairs(want) do one.values[i] = tostring(value) end
+      if want[1] == nil then return rejected(key, "needs values") end
+      one.operator, one.values = "in", want
+    end
+    for i, value in ipairs(one.values or {}) do
+      if type(value) ~= "string" and type(value) ~= "number" then
+        return rejected(key, check.describe(value) .. " is not a label's value")
+      end
+      if i == 1 then one.values = {} end
+      one.values[i] = tostring(value)
     end
     out[#out + 1] = one
   end
@@ -147,7 +157,7 @@ function M.parse(selector)
   if type(selector.matchLabels) == "table" or type(selector.matchExpressions) == "table" then
     parsed, message, info = from_kubernetes(selector)
   else
-    parsed = from_map(selector)
+    parsed, message, info = from_map(selector)
   end
   if not parsed then return nil, message, info end
   for _, one in ipairs(parsed) do

@@ -238,6 +238,35 @@ static void permanent_errors_say_so(void **state) {
     harness_close(&h);
 }
 
+/* Its frame is gone: `return moonlet.controller {}` is a tail call. */
+static void mistake_in_a_module_names_the_line_of_the_module(void **state) {
+    (void)state;
+    struct harness h;
+    struct error err = {0};
+    harness_open(&h);
+    static const char entry[] = "local a = 1\nlocal ok = pcall(require, 'net.fine')\n"
+                                "return { require 'net.part' }",
+                      fine[] = "error 'caught'",
+                      part[] = HEAD "\n\nreturn moonlet.controller { nam = 'a' }",
+                      later[] =
+                          HEAD "local function build()\n  return moonlet.controller 'x'\nend\n"
+                               "local one = build()\nreturn one";
+    struct script_file files[] = {
+        {(char *)"net/init.lua", (char *)"net", (char *)entry, strlen(entry)},
+        {(char *)"net/fine.lua", (char *)"net.fine", (char *)fine, strlen(fine)},
+        {(char *)"net/part.lua", (char *)"net.part", (char *)part, strlen(part)}};
+    struct script_source source = {.name = (char *)"net", .files = files, .count = 3};
+    assert_null(lua_engine.load(h.engine, &source, NULL, NULL, &err));
+    if (strstr(err.message, "net/part.lua:4: moonlet.controller: unknown field") != err.message)
+        fail_msg("%s", err.message);
+    files[2].text = (char *)later;
+    files[2].len = strlen(later);
+    assert_null(lua_engine.load(h.engine, &source, NULL, NULL, &err));
+    if (strstr(err.message, "net/part.lua:5: moonlet.controller takes") != err.message)
+        fail_msg("%s", err.message);
+    harness_close(&h);
+}
+
 static void folder_requires_its_modules(void **state) {
     (void)state;
     struct harness h;
@@ -441,6 +470,7 @@ int main(void) {
         cmocka_unit_test(unload_in_the_middle_leaves_the_answer_harmless),
         cmocka_unit_test(handlers_get_what_they_are_called_with),
         cmocka_unit_test(permanent_errors_say_so),
+        cmocka_unit_test(mistake_in_a_module_names_the_line_of_the_module),
         cmocka_unit_test(folder_requires_its_modules),
         cmocka_unit_test(config_reaches_the_handler),
         cmocka_unit_test(logs_carry_the_call),

@@ -10,10 +10,6 @@ local function is_whole(value)
   return type(value) == "number" and value == math.floor(value) and math.abs(value) < math.huge
 end
 
-local function is_list(value)
-  return type(value) == "table" and getmetatable(value) ~= Schema and (next(value) == nil or value[1] ~= nil)
-end
-
 local function one_of(...)
   local known, words = {}, {}
   for i, word in ipairs { ... } do
@@ -30,7 +26,7 @@ local TEXT = { function(value) return type(value) == "string" end, "a text", '"�
 local NUMBER = { function(value) return type(value) == "number" end, "a number", "3" }
 local POSITIVE = { function(value) return type(value) == "number" and value > 0 end, "a number above 0", "3" }
 local COUNT = { function(value) return is_whole(value) and value >= 0 end, "a whole number from 0", "3" }
-local LIST = { function(value) return is_list(value) and value[1] ~= nil end, "a list of values", '{ "…" }' }
+local LIST = { function(value) return check.is_list(value) and value[1] ~= nil end, "a list of values", '{ "…" }' }
 local SCHEMA = { function(value) return getmetatable(value) == Schema end, "a schema", "s.string { … }" }
 
 -- keyword -> its name in OpenAPI, how it is written, the values it is for, and whether it may stand in
@@ -195,5 +191,5 @@ function M.together(schema, at, what)
   end
 end
 
-M.is_whole, M.is_list = is_whole, is_list
+M.is_whole = is_whole
 return M

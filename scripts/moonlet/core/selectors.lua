@@ -28,9 +28,20 @@ function M.fields(match)
   if match == nil or type(match) == "string" then return match end
   local parts = {}
   for _, key in ipairs(sorted_keys(match)) do
-    parts[#parts + 1] = key .. "=" .. tostring(match[key])
+    parts[#parts + 1] = key .. "=" .. tostring(match[key]):gsub("[\\,=]", "\\%0")
   end
   return table.concat(parts, ",")
+end
+
+--- What is wrong with the text of a field selector, or nil.
+function M.fields_problem(text)
+  local plain = text:gsub("\\[\\,=]", "_") -- an escaped sign is part of a value
+  for clause in (plain == "" and "" or plain .. ","):gmatch "([^,]*)," do
+    local sign, value = clause:match "^[%w_][%w_.-]*([!=]=?)(.*)$"
+    if (sign ~= "=" and sign ~= "==" and sign ~= "!=") or value:find "[\\=]" then
+      return ('"%s" is not path=value, as in "status.phase=Running"'):format(clause)
+    end
+  end
 end
 
 function M.both(a, b)

@@ -15,6 +15,11 @@ local function normal(url)
   return scheme .. "://" .. host:lower() .. rest
 end
 
+--- Is it a URL that may be called?
+function M.is(url)
+  return normal(url) ~= nil
+end
+
 -- "/a/../b" would leave a prefix that has a path.
 local function climbs(url)
   local path = url:gsub("[?#].*$", ""):gsub("%%2[eE]", "."):gsub("%%2[fF]", "/")
