@@ -15,6 +15,7 @@ static const char suffix[] = "_test.lua";
 struct running {
     struct loader *loader;
     struct tests_count *count;
+    const char *root; /* the folder that was given, or NULL: a file was */
 };
 
 static bool is_test(const char *name) {
@@ -99,7 +100,7 @@ static int run_file(struct running *running, const char *folder, const char *nam
     CLEANUP(mem_freep) char *path = mem_printf("%s/%s", folder, name);
     if (path == NULL)
         return error_set(err, ERROR_NOMEM, "no memory");
-    struct script_source *test = source_read(path, &failure);
+    struct script_source *test = source_read(path, running->root, &failure);
     if (test == NULL) {
         fail(running, failure.message);
         return 0;
@@ -182,13 +183,14 @@ static int run_beside(struct running *running, const char *path, struct error *e
 
 int tests_run(struct loader *loader, const char *const *folders, struct tests_count *ret,
               struct error *err) {
-    struct running running = {loader, ret};
+    struct running running = {loader, ret, NULL};
     *ret = (struct tests_count){0};
     for (; *folders; folders++) {
         struct stat info;
-        int rc = stat(*folders, &info) == 0 && S_ISREG(info.st_mode)
-                     ? run_beside(&running, *folders, err)
-                     : run_folder(&running, *folders, NULL, err);
+        bool file = stat(*folders, &info) == 0 && S_ISREG(info.st_mode);
+        running.root = file ? NULL : *folders;
+        int rc =
+            file ? run_beside(&running, *folders, err) : run_folder(&running, *folders, NULL, err);
         if (rc < 0)
             return rc;
     }

@@ -1,7 +1,8 @@
 #include "runtime/folder.h"
 
 #include <dirent.h>
-#include <stdio.h>
+#include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -9,14 +10,22 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/str.h"
 
-enum { MOST_DEPTH = 5 };
+enum { MOST_DEPTH = 5, MOST_LINKS = 32 };
 #define QUIET_NS (5 * NS_PER_MS)
 #define LONGEST_NS (50 * NS_PER_MS)
 #define POLL_NS (2 * NS_PER_S)
 #define EVENTS                                                                                     \
     (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF |       \
      IN_MOVE_SELF | IN_ATTRIB | IN_MODIFY)
+#define LINK_EVENTS (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MASK_ADD)
+
+struct mark { /* a folder that inotify watches */
+    int wd;
+    unsigned round; /* in which it was last wanted */
+    char *name;     /* only what happens to this link in it matters; NULL: all */
+};
 
 struct folder_watch {
     struct loop *loop;
@@ -26,18 +35,97 @@ struct folder_watch {
     int fd; /* -1: no inotify */
     struct loop_fd *readable;
     struct loop_timer quiet, poll;
+    struct mark *marks;
+    size_t count, cap;
+    unsigned round;
     uint64_t first_ns; /* of the changes not yet told; 0 = none */
     bool missing;      /* a folder is not there: look for it */
+    bool limited;      /* the system allows no more watches: look at all of them */
 };
 
-static bool add(struct folder_watch *watch, const char *path) {
-    return inotify_add_watch(watch->fd, path, EVENTS) >= 0;
+static struct mark *find(struct folder_watch *watch, int wd) {
+    for (size_t i = 0; i < watch->count; i++)
+        if (watch->marks[i].wd == wd)
+            return &watch->marks[i];
+    return NULL;
 }
 
-/* Watches the folder and the folders in it, links resolved. Adding one again is free. */
+/* Watches a folder, for a link called `name` in it or (NULL) for everything. Again is free. */
+static bool add(struct folder_watch *watch, const char *path, const char *name) {
+    int wd = inotify_add_watch(watch->fd, path, name ? LINK_EVENTS : EVENTS);
+    if (wd < 0) {
+        watch->limited |= errno == ENOSPC || errno == ENOMEM;
+        return false;
+    }
+    struct mark *mark = find(watch, wd);
+    if (mark == NULL) {
+        if (mem_grow(&watch->marks, &watch->cap, watch->count + 1, sizeof *mark) < 0) {
+            watch->limited = true;
+            return false;
+        }
+        mark = &watch->marks[watch->count++];
+        *mark = (struct mark){.wd = wd, .name = mem_strdup(name)};
+    } else if (mark->name && (name == NULL || strcmp(mark->name, name) != 0)) {
+        mem_free(mark->name); /* wanted for two reasons */
+        mark->name = NULL;
+    }
+    mark->round = watch->round;
+    return true;
+}
+
+/* Forgets what is not wanted any more, such as where a link led before. */
+static void sweep(struct folder_watch *watch) {
+    size_t kept = 0;
+    for (size_t i = 0; i < watch->count; i++) {
+        struct mark *mark = &watch->marks[i];
+        if (mark->round == watch->round) {
+            watch->marks[kept++] = *mark;
+            continue;
+        }
+        inotify_rm_watch(watch->fd, mark->wd);
+        mem_free(mark->name);
+    }
+    watch->count = kept;
+}
+
+/* Watches the first link in a path where it stands; the path behind it, or NULL: there is none. */
+static char *follow(struct folder_watch *watch, const char *path) {
+    char target[PATH_MAX];
+    for (size_t at = 1; path[at - 1]; at++) {
+        if (path[at] != '/' && path[at] != '\0')
+            continue;
+        CLEANUP(mem_freep) char *prefix = mem_strndup(path, at);
+        ssize_t len = prefix ? readlink(prefix, target, sizeof target) : -1;
+        if (len < 0 || (size_t)len == sizeof target)
+            continue;
+        const char *slash = strrchr(prefix, '/'), *name = slash ? slash + 1 : prefix;
+        CLEANUP(mem_freep)
+        char *parent = slash == NULL     ? mem_strdup(".")
+                       : slash == prefix ? mem_strdup("/")
+                                         : mem_strndup(prefix, (size_t)(slash - prefix));
+        if (parent == NULL)
+            return NULL;
+        add(watch, parent, name);
+        return target[0] == '/' ? mem_printf("%.*s%s", (int)len, target, path + at)
+                                : mem_printf("%s/%.*s%s", parent, (int)len, target, path + at);
+    }
+    return NULL;
+}
+
+static void add_links(struct folder_watch *watch, const char *folder) {
+    char *path = mem_strdup(folder);
+    for (int i = 0; path && i < MOST_LINKS; i++) {
+        char *behind = follow(watch, path);
+        mem_free(path);
+        path = behind;
+    }
+    mem_free(path);
+}
+
+/* Watches the folder and the folders in it, links resolved. */
 static bool add_tree(struct folder_watch *watch, const char *path, int depth) {
     struct stat info;
-    if (stat(path, &info) < 0 || !add(watch, path))
+    if (stat(path, &info) < 0 || !add(watch, path, NULL))
         return false;
     DIR *folder = S_ISDIR(info.st_mode) && depth < MOST_DEPTH ? opendir(path) : NULL;
     for (struct dirent *entry; folder && (entry = readdir(folder));) {
@@ -46,7 +134,7 @@ static bool add_tree(struct folder_watch *watch, const char *path, int depth) {
             continue;
         CLEANUP(mem_freep) char *inner = mem_printf("%s/%s", path, entry->d_name);
         if (inner && stat(inner, &info) == 0 && S_ISDIR(info.st_mode))
-            add_tree(watch, inner, depth + 1);
+            add_tree(watch, inner, depth + 1); /* gone meanwhile, or `limited` */
     }
     if (folder)
         closedir(folder);
@@ -54,11 +142,16 @@ static bool add_tree(struct folder_watch *watch, const char *path, int depth) {
 }
 
 static void add_all(struct folder_watch *watch) {
-    watch->missing = false;
-    for (const char *const *folder = watch->folders; *folder; folder++)
+    watch->missing = watch->limited = false;
+    watch->round++;
+    for (const char *const *folder = watch->folders; *folder; folder++) {
+        if (watch->fd >= 0)
+            add_links(watch, *folder);
         if (watch->fd < 0 || !add_tree(watch, *folder, 0))
             watch->missing = true;
-    if (watch->missing && !loop_timer_active(&watch->poll))
+    }
+    sweep(watch);
+    if ((watch->missing || watch->limited) && !loop_timer_active(&watch->poll))
         loop_timer_start(&watch->poll, POLL_NS);
 }
 
@@ -75,13 +168,28 @@ static void on_poll(struct loop_timer *timer) {
     watch->changed(watch->context);
 }
 
+/* What changed does not matter, the scan compares contents; but of links only they themselves. */
+static bool matters(struct folder_watch *watch, const struct inotify_event *event) {
+    const struct mark *mark = find(watch, event->wd);
+    if (event->mask & IN_IGNORED)
+        return false;
+    return event->mask & IN_Q_OVERFLOW ||
+           (mark && (mark->name == NULL || (event->len && strcmp(mark->name, event->name) == 0)));
+}
+
 static void on_readable(void *context, int fd, int events) {
     struct folder_watch *watch = context;
     char buffer[8192] __attribute__((aligned(__alignof__(struct inotify_event))));
+    bool any = false;
     (void)events;
-    while (read(fd, buffer, sizeof buffer) > 0) {
-        /* What changed does not matter: the scan compares contents. */
-    }
+    for (ssize_t got; (got = read(fd, buffer, sizeof buffer)) > 0;)
+        for (char *at = buffer; at < buffer + got;) {
+            const struct inotify_event *event = (const struct inotify_event *)(void *)at;
+            any |= matters(watch, event);
+            at += sizeof *event + event->len;
+        }
+    if (!any)
+        return;
     uint64_t now = loop_now(watch->loop);
     if (watch->first_ns == 0)
         watch->first_ns = now;
@@ -121,5 +229,12 @@ void folder_watch_destroy(struct folder_watch *watch) {
     loop_fd_close(watch->readable);
     if (watch->fd >= 0)
         close(watch->fd);
+    for (size_t i = 0; i < watch->count; i++)
+        mem_free(watch->marks[i].name);
+    mem_free(watch->marks);
     mem_free(watch);
+}
+
+bool folder_watch_polls(const struct folder_watch *watch) {
+    return watch && (watch->fd < 0 || watch->limited);
 }

@@ -17,6 +17,7 @@ struct counted { /* the reference count beside the public part */
     struct script_source source;
     unsigned refs;
     size_t cap;
+    const char *root; /* while reading: resolved, or NULL */
 };
 
 struct script_source *script_source_ref(struct script_source *source) {
@@ -83,6 +84,18 @@ static int read_text(const char *path, char **ret, size_t *ret_len, struct error
     return rc;
 }
 
+static int check_inside(const char *root, const char *path, struct error *err) {
+    char *real = root ? realpath(path, NULL) : NULL;
+    if (root && real == NULL)
+        return system_error(err, path);
+    size_t len = root ? strlen(root) : 0;
+    int rc = 0;
+    if (root && (strncmp(real, root, len) != 0 || (len > 1 && real[len] != '/' && real[len])))
+        rc = error_set(err, ERROR_FORBIDDEN, "%s: leads out of the folder %s", path, root);
+    free(real);
+    return rc;
+}
+
 /* `shown` is what messages call it; takes nothing over on failure. */
 static int add_file(struct counted *counted, const char *path, const char *shown,
                     const char *module, struct error *err) {
@@ -90,7 +103,9 @@ static int add_file(struct counted *counted, const char *path, const char *shown
     struct script_file file = {0};
     if (source->count == MOST_FILES)
         return error_set(err, ERROR_INVALID, "%s: more than %d files", shown, MOST_FILES);
-    int rc = read_text(path, &file.text, &file.len, err);
+    int rc = check_inside(counted->root, path, err);
+    if (rc == 0)
+        rc = read_text(path, &file.text, &file.len, err);
     if (rc < 0)
         return rc;
     file.path = mem_strdup(shown);
@@ -124,7 +139,8 @@ static int wanted(const struct dirent *entry) {
 static int add_modules(struct counted *counted, const char *folder, const char *shown,
                        const char *prefix, int depth, struct error *err) {
     struct dirent **entries = NULL;
-    int count = scandir(folder, &entries, wanted, compare_names), rc = 0;
+    int rc = check_inside(counted->root, folder, err);
+    int count = rc == 0 ? scandir(folder, &entries, wanted, compare_names) : 0;
     if (count < 0)
         return system_error(err, folder);
     for (int i = 0; i < count; i++) {
@@ -180,10 +196,15 @@ static int fill(struct counted *counted, const char *path, const char *base, boo
     return rc < 0 ? rc : add_modules(counted, path, base, name, 0, err);
 }
 
-struct script_source *source_read(const char *path, struct error *err) {
+static void free_path(char **path) { /* realpath's, so libc's */
+    free(*path);
+}
+
+struct script_source *source_read(const char *path, const char *root, struct error *err) {
     struct stat info;
+    CLEANUP(free_path) char *real_root = root ? realpath(root, NULL) : NULL;
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-    if (stat(path, &info) < 0) {
+    if (stat(path, &info) < 0 || (root && real_root == NULL)) {
         system_error(err, path);
         return NULL;
     }
@@ -197,8 +218,10 @@ struct script_source *source_read(const char *path, struct error *err) {
         return NULL;
     }
     counted->refs = 1;
+    counted->root = real_root;
     struct script_source *source = &counted->source;
     int rc = fill(counted, path, base, folder, err);
+    counted->root = NULL;
     if (rc == 0 && blank(&source->files[0]))
         rc = error_set(err, ERROR_INVALID,
                        "%s: the file is empty; return a definition, or delete it to remove the "
@@ -214,7 +237,7 @@ struct script_source *source_read(const char *path, struct error *err) {
 
 /* Scanning */
 
-static int add_entry(struct source_set *set, const char *path, const char *name,
+static int add_entry(struct source_set *set, const char *path, const char *name, const char *root,
                      struct error *err) {
     struct source_entry *entry = mem_zalloc(sizeof *entry);
     CLEANUP(mem_freep) char *second = NULL;
@@ -226,7 +249,7 @@ static int add_entry(struct source_set *set, const char *path, const char *name,
                   path, name);
         name = second;
     } else {
-        entry->source = source_read(path, &entry->error);
+        entry->source = source_read(path, root, &entry->error);
         if (entry->source)
             entry->error.code = 0;
     }
@@ -240,12 +263,13 @@ static int add_entry(struct source_set *set, const char *path, const char *name,
     return 0;
 }
 
-static int scan_file(struct source_set *set, const char *path, struct error *err) {
+static int scan_file(struct source_set *set, const char *path, const char *root,
+                     struct error *err) {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     if (!is_lua(base))
         return error_set(err, ERROR_INVALID, "%s: not a .lua file", path);
     CLEANUP(mem_freep) char *name = mem_strndup(base, strlen(base) - 4);
-    return name ? add_entry(set, path, name, err)
+    return name ? add_entry(set, path, name, root, err)
                 : error_set(err, ERROR_NOMEM, "%s: no memory", path);
 }
 
@@ -257,9 +281,10 @@ static int scan_one(struct source_set *set, const char *folder, const char *name
     if (path == NULL || init == NULL)
         return error_set(err, ERROR_NOMEM, "%s: no memory", folder);
     if (is_lua(name))
-        return stat(path, &info) == 0 && S_ISDIR(info.st_mode) ? 0 : scan_file(set, path, err);
+        return stat(path, &info) == 0 && S_ISDIR(info.st_mode) ? 0
+                                                               : scan_file(set, path, folder, err);
     if (stat(init, &info) == 0)
-        return add_entry(set, path, name, err);
+        return add_entry(set, path, name, folder, err);
     return 0;
 }
 
@@ -271,7 +296,7 @@ int source_scan(const char *const *folders, struct source_set *ret, struct error
         struct stat info;
         int rc = 0;
         if (stat(*folders, &info) == 0 && S_ISREG(info.st_mode)) {
-            rc = scan_file(ret, *folders, err);
+            rc = scan_file(ret, *folders, NULL, err);
             result = rc < 0 ? rc : result;
             continue;
         }

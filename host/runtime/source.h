@@ -8,8 +8,8 @@
  * Sources: controller files and folders on disk, read into consistent snapshots.
  *
  * Is:      `<dir>/<name>.lua`, or `<dir>/<name>/init.lua` with the modules beside it; symbolic
- * links are followed (a ConfigMap's `..data`); `*_test.lua`, hidden files and editors' leftovers
- *          are passed over.
+ *          links are followed within <dir> (a ConfigMap's `..data`), never out of it; `*_test.lua`,
+ *          hidden files and editors' leftovers are passed over.
  * Is not:  watching (runtime/folder.h) or compiling.
  * Limits:  1 MiB a file, 256 files a folder, 4 levels of folders.
  * Threads: a snapshot is immutable; its reference count is the core's. Yields: never (small files
@@ -33,7 +33,9 @@ struct source_set {
 int source_scan(const char *const *folders, struct source_set *ret, struct error *err);
 void source_set_finish(struct source_set *set);
 
-/* Reads one file or folder. NULL: NOT_FOUND, FORBIDDEN, INVALID (empty, too large), NOMEM. */
-struct script_source *source_read(const char *path, struct error *err);
+/* Reads one file or folder. Nothing is read that is not, links resolved, in the folder `root`
+ * (NULL: the path was named by a person, and may be anywhere). NULL: NOT_FOUND, FORBIDDEN (also:
+ * leads out of `root`), INVALID (empty, too large), NOMEM. */
+struct script_source *source_read(const char *path, const char *root, struct error *err);
 
 #endif

@@ -139,6 +139,7 @@ struct telemetry {
     struct metric *families[FAMILIES];
     char *server; /* host of the API server's URL */
     double started;
+    bool polls; /* said that folders are polled */
 };
 
 static void set(struct telemetry *telemetry, enum family family, double value, const char *label) {
@@ -318,6 +319,12 @@ void telemetry_skipped(struct telemetry *telemetry, const char *controller) {
 
 void telemetry_reload(struct telemetry *telemetry, const char *file, bool ok) {
     const char *const name[] = {file, NULL};
+    bool polls = folder_watch_polls(telemetry->host->reload->watch);
+    if (polls && !telemetry->polls)
+        log_warn(telemetry->host->log,
+                 "the system allows no more inotify watches (fs.inotify.max_user_watches): changes "
+                 "of controller files are looked for every 2 s");
+    telemetry->polls = polls;
     metric_record(telemetry->families[LOADS], 1, name);
     metric_record(telemetry->families[LOAD_FAILURES], !ok, name);
 }
