@@ -241,6 +241,8 @@ static int resolve(const struct rotation_options *options, struct step *step, st
         .ca_s = options->ca_s ? options->ca_s : ROTATION_CA_S,
         .overlap_s = options->overlap_s ? options->overlap_s : ROTATION_OVERLAP_S,
     };
+    if (step->now <= 0 || step->now > INT64_MAX / (int64_t)NS_PER_S)
+        return error_set(err, ERROR_INVALID, "the clock is wrong: %lld", (long long)step->now);
     const int64_t century = (int64_t)100 * 365 * 86400;
     if (*step->names == NULL)
         return error_set(err, ERROR_INVALID, "a serving certificate needs a name");

@@ -131,6 +131,7 @@ static void rotation_options_that_cannot_be_are_invalid(void **unused) {
         {.now = NOW, .names = names, .ca_s = INT64_MAX},
         {.now = NOW, .names = names, .serving_s = 60, .overlap_s = 11},
         {.now = 0, .names = names},
+        {.now = INT64_MAX, .names = names},
     };
     struct rotation_state empty = {0}, next = {0};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
