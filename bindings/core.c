@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "bindings/fail.h"
+#include "bindings/globals.h"
 #include "bindings/library.h"
 #include "bindings/script.h"
 #include "bindings/value.h"
@@ -327,6 +328,7 @@ const luaL_Reg core_functions[] = {{"json_encode", core_json_encode},
                                    {"parse_time", core_parse_time},
                                    {"format_time", core_format_time},
                                    {"caller", core_caller},
+                                   {"globals", core_globals},
                                    {"log", core_log},
                                    {"base64_encode", digest_base64_encode},
                                    {"base64_decode", digest_base64_decode},

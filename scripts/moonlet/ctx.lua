@@ -1,5 +1,6 @@
 -- ctx: what a handler gets. Rules and defaults are here; the host does what is asked.
 local core = require "moonlet.core"
+local check_globals = require "moonlet.core.globals"
 local waits = require "moonlet.core.waits"
 local program = require "moonlet.core.program"
 local observe = require "moonlet.core.observe"
@@ -7,7 +8,14 @@ local selectors = require "moonlet.core.selectors"
 local refs = require "moonlet.core.refs"
 local urls = require "moonlet.core.urls"
 
-local M = { load = program.load, observe = observe.observe }
+local M = { observe = observe.observe }
+
+--- Loads the isolate's file; see program.load.
+function M.load(chunk, file, config)
+  check_globals(chunk, _G)
+  return program.load(chunk, file, config)
+end
+
 local Ctx = {}
 Ctx.__index = Ctx
 local state = setmetatable({}, { __mode = "k" }) -- ctx -> { run, place, definition, object, ... }

@@ -31,17 +31,23 @@ static void load_failures_name_file_and_line(void **state) {
     (void)state;
     static const struct {
         const char *text, *message;
-    } cases[] = {{"return {", "bad.lua:1: unexpected symbol near '<eof>'"},
-                 {"\nlocal x = nil + 1", "bad.lua:2: attempt to perform arithmetic on a nil value"},
-                 {"\n\nerror('boom')", "bad.lua:3: boom"},
-                 {"\nrequire 'nothing'", "bad.lua:2: module 'nothing' not found"},
-                 {"\nrequire 'moonlet.core'", "bad.lua:2: module 'moonlet.core' not found"},
-                 {"\nio.open('x')", "bad.lua:2: attempt to index global 'io'"},
-                 {"\n\x1bLJ", "bad.lua:2: "},
-                 {"coroutine.yield()", "bad.lua:1: attempt to yield from outside a coroutine"},
-                 {"\nerror({code='x'})", "bad.lua:2: "},
-                 {"local m = require 'moonlet'\n\nreturn m.controller {\n  nam = 'a' }",
-                  "bad.lua:3: moonlet.controller: unknown field \"nam\""}}; /* a tail call */
+    } cases[] = {
+        {"return {", "bad.lua:1: unexpected symbol near '<eof>'"},
+        {"\nlocal x = nil + 1", "bad.lua:2: attempt to perform arithmetic on a nil value"},
+        {"\n\nerror('boom')", "bad.lua:3: boom"},
+        {"\nrequire 'nothing'", "bad.lua:2: module 'nothing' not found"},
+        {"\nrequire 'moonlet.core'", "bad.lua:2: module 'moonlet.core' not found"},
+        {"\nio.open('x')", "bad.lua:2: there is no global 'io': the sandbox leaves it out"},
+        {"local function f()\n  return pritn 'x'\nend",
+         "bad.lua:2: there is no global 'pritn', did you mean 'print'?"},
+        {"seen = 1\nreturn sen", "bad.lua:2: there is no global 'sen', did you mean 'seen'?"},
+        {"seen = nil\nreturn seen", "bad.lua: the file returns nothing"},
+        {"return _G.nothing", "bad.lua: the file returns nothing"},
+        {"\n\x1bLJ", "bad.lua:2: "},
+        {"coroutine.yield()", "bad.lua:1: attempt to yield from outside a coroutine"},
+        {"\nerror({code='x'})", "bad.lua:2: "},
+        {"local m = require 'moonlet'\n\nreturn m.controller {\n  nam = 'a' }",
+         "bad.lua:3: moonlet.controller: unknown field \"nam\""}}; /* a tail call */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct harness h;
         struct error err = {0};

@@ -446,7 +446,7 @@ function M.run(program, call, options)
   local fresh = make_require(self)
   local ctx, held = fresh "moonlet.ctx", fresh "moonlet.core.program"
 
-  ctx.load(function() return program.value end, program.file, options.config)
+  held.load(function() return program.value end, program.file, options.config)
   local at, definition = program.find(held.definitions)
   for _, one in ipairs(program.resources or {}) do
     cluster.scopes[tostring(one)] = one.fields.scope ~= "Cluster"
