@@ -94,7 +94,6 @@ void invocation_finish(struct invocation *invocation) {
         return;
     object_unpin(invocation->scope.object);
     object_unpin(invocation->call.call.old);
-    scope_finish(&invocation->scope);
     script_result_finish(&invocation->call.result);
     mem_free(invocation->key);
     invocation->key = NULL;

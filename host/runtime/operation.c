@@ -1,6 +1,5 @@
 #include "runtime/operation.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -15,14 +14,6 @@ void scope_init(struct scope *scope, struct host *host, const struct definition 
                             .object = object,
                             .kind = definition->has_resource ? definition->resource.kind : NULL};
     list_init(&scope->operations);
-}
-
-void scope_finish(struct scope *scope) {
-    assert(list_empty(&scope->operations));
-    size_t at = 0;
-    for (struct map_entry *entry; (entry = map_next(&scope->applied, &at));)
-        node_unref(scope->host->dag, (node_t)(uintptr_t)entry->value);
-    map_finish(&scope->applied);
 }
 
 static void destroy(struct operation *operation) {

@@ -13,17 +13,15 @@
  *          safe; else only when the request surely never left.
  * Threads: core. Yields: never; the end is `done`.
  */
-struct scope { /* who asks; outlives its operations */
+struct scope { /* who asks; owns nothing, outlives its operations */
     struct host *host;
     const struct definition *definition;
     const struct object *object; /* in hand; NULL in schedules and startups */
     const char *kind;            /* of the object in hand */
-    struct map applied;          /* R3: "kind ns/name manager" -> intent of this call */
     struct list operations;      /* struct operation.link */
 };
 void scope_init(struct scope *scope, struct host *host, const struct definition *definition,
                 const struct object *object);
-void scope_finish(struct scope *scope); /* no operation may be left */
 
 struct operation {
     struct list link;

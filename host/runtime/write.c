@@ -97,33 +97,8 @@ static int finish_apply(struct operation *op, const struct kube_answer *answer, 
     return 0;
 }
 
-/* R3: a second apply to the same object in one call must say the same. */
-static int note_applied(struct operation *op, struct error *err) {
-    CLEANUP(mem_freep)
-    char *key =
-        mem_printf("%s %s/%s %s", op->request->kind, op->ns ? op->ns : "", op->name, op->memory);
-    if (key == NULL)
-        return error_set(err, ERROR_NOMEM, "no memory for a request");
-    node_t before = (node_t)(uintptr_t)map_get(&op->scope->applied, str_of(key));
-    if (before == op->intent)
-        return 0;
-    if (before != NODE_NONE)
-        return error_set(err, ERROR_INVALID,
-                         "a second, different apply of %s %s in one call would undo the first: say "
-                         "all in one apply, or name { manager = \"...\" }",
-                         op->request->kind, op->name);
-    if (map_set(&op->scope->applied, str_of(key), (void *)(uintptr_t)op->intent, NULL) < 0)
-        return error_set(err, ERROR_NOMEM, "no memory for a request");
-    node_ref(op->host->dag, op->intent);
-    return 0;
-}
-
-/* The intent is complete: not sent when it would change nothing (R1), else made a request. */
-static int send_intent(struct operation *op, const char *subresource, struct error *err) {
-    /* A second status in one call replaces the first: it is all that we say. */
-    int rc = op->request->op == SCRIPT_APPLY ? note_applied(op, err) : 0;
-    if (rc < 0)
-        return rc;
+/* The intent is complete: ended (1) when it would change nothing (R1), else made a request (0). */
+static int send_intent(struct operation *op, const char *subresource) {
     if (op->current && intents_hold(op->host->intents, object_uid(op->current), op->memory,
                                     op->intent, op->current->root)) {
         op->request->object = object_pin(op->current);
@@ -209,7 +184,7 @@ static int look_up(struct operation *op) {
 
 static int apply_with_uid(struct operation *op, struct str uid, struct error *err) {
     int rc = set_meta_text(op, "uid", uid, err);
-    return rc < 0 ? rc : send_intent(op, NULL, err);
+    return rc < 0 ? rc : send_intent(op, NULL);
 }
 
 /* R2: the target is not in the cache; its uid came from the server, or it is not there. */
@@ -260,7 +235,7 @@ static int prepare_apply(struct operation *op, struct error *err) {
         return rc;
     find_current(op);
     if (owns || op->request->create == 1)
-        return send_intent(op, NULL, err);
+        return send_intent(op, NULL);
     return op->current ? apply_with_uid(op, object_uid(op->current), err) : look_up(op);
 }
 
@@ -284,7 +259,7 @@ static int prepare_status(struct operation *op, struct error *err) {
     if (op->intent == NODE_NONE)
         return error_prefix(err, "set_status");
     find_current(op);
-    return send_intent(op, op->resource->has_status ? "status" : NULL, err);
+    return send_intent(op, op->resource->has_status ? "status" : NULL);
 }
 
 static int finish_delete(struct operation *op, const struct kube_answer *answer,

@@ -21,7 +21,8 @@ function Ctx:apply(object, options)
   local ref = refs.of(object, "ctx:apply")
   program.check_write(s.place, ref.kind, "patch", "update", "create")
   local text = core.json_encode(object)
-  local id = table.concat({ ref.kind, ref.ns or "", ref.name, options.manager or "" }, "\n")
+  local ns = ref.ns or s.key.namespace or core.host.namespace or ""
+  local id = table.concat({ ref.kind, ns, ref.name, options.manager or "" }, "\n")
   if s.applied[id] and s.applied[id] ~= text then
     raise(("ctx:apply: a second, different intent for %s %s in one call; name it with "
       .. '{ manager = "…" }'):format(ref.kind, ref.name))
