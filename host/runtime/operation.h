@@ -7,11 +7,10 @@
  * Operation: one request of a script, carried out: permission, discovery, request, retries, answer.
  *
  * Is:      the way of every ctx call that waits. What each kind of write means is in
- *          runtime/write.c, of each read in runtime/read.c, HTTP in runtime/fetch.c.
- * Is not:  a cache: answers go to the informers at once (R5).
- * Retries: on 429, 5xx and lost connections, at most 5, with Retry-After, only where repeating is
- *          safe; else only when the request surely never left.
- * Threads: core. Yields: never; the end is `done`.
+ *          runtime/write.c and subresource.c, of each read in runtime/read.c, HTTP in
+ * runtime/fetch.c. Is not:  a cache: answers go to the informers at once (R5). Retries: on 429, 5xx
+ * and lost connections, at most 5, with Retry-After, only where repeating is safe; else only when
+ * the request surely never left. Threads: core. Yields: never; the end is `done`.
  */
 struct scope { /* who asks; owns nothing, outlives its operations */
     struct host *host;
@@ -56,7 +55,7 @@ void operation_start(struct scope *scope, struct script_request *request,
 /* R14: answers what has not been sent with `code`; what has been sent is awaited. */
 void operations_cancel(struct scope *scope, int code);
 
-/* For write.c, read.c, fetch.c: */
+/* For write.c, subresource.c, read.c, fetch.c: */
 /* Ends the operation: err NULL or code 0 is success. */
 void operation_end(struct operation *operation, const struct error *err);
 /* Sends method, path, query, body as they are. */

@@ -2,7 +2,7 @@
 #include "cache/diff.h"
 #include "runtime/body.h"
 #include "runtime/intents.h"
-#include "runtime/operation.h"
+#include "runtime/write_internal.h"
 
 #include <string.h>
 
@@ -25,7 +25,7 @@ static int choose_namespace(struct operation *op, struct str said, struct error 
     return op->ns ? 0 : error_set(err, ERROR_NOMEM, "no memory for a request");
 }
 
-static int choose_target(struct operation *op, struct str ns, struct str name, struct error *err) {
+int write_target(struct operation *op, struct str ns, struct str name, struct error *err) {
     if (name.len == 0)
         return error_set(err, ERROR_INVALID, "%s: metadata.name is missing", op->request->kind);
     op->name = mem_strndup(name.data, name.len);
@@ -34,16 +34,16 @@ static int choose_target(struct operation *op, struct str ns, struct str name, s
     return choose_namespace(op, ns, err);
 }
 
-static int target_from_ref(struct operation *op, struct error *err) {
-    return choose_target(op, str_of(op->request->ns), str_of(op->request->name), err);
+int write_target_from_ref(struct operation *op, struct error *err) {
+    return write_target(op, str_of(op->request->ns), str_of(op->request->name), err);
 }
 
 static int target_from_body(struct operation *op, node_t root, struct error *err) {
-    return choose_target(op, meta(op->host->dag, root, "namespace"),
-                         meta(op->host->dag, root, "name"), err);
+    return write_target(op, meta(op->host->dag, root, "namespace"),
+                        meta(op->host->dag, root, "name"), err);
 }
 
-static int choose_manager(struct operation *op, struct error *err) {
+int write_manager(struct operation *op, struct error *err) {
     const char *suffix = op->request->manager;
     op->manager = mem_printf("moonlet/%s%s%s", op->scope->definition->name, suffix ? "/" : "",
                              suffix ? suffix : "");
@@ -59,8 +59,7 @@ static bool is_object_in_hand(const struct operation *op) {
            (op->ns == NULL || str_is(object_namespace(scope->object), op->ns));
 }
 
-/* What the cache has of the target, pinned in op->current, or the object in hand. */
-static void find_current(struct operation *op) {
+void write_find_current(struct operation *op) {
     op->current = informer_set_find(op->host->informers, op->api_version, op->kind, str_of(op->ns),
                                     str_of(op->name));
     if (op->current == NULL && is_object_in_hand(op))
@@ -97,8 +96,7 @@ static int finish_apply(struct operation *op, const struct kube_answer *answer, 
     return 0;
 }
 
-/* The intent is complete: ended (1) when it would change nothing (R1), else made a request (0). */
-static int send_intent(struct operation *op, const char *subresource) {
+int write_send_intent(struct operation *op, const char *subresource) {
     if (op->current && intents_hold(op->host->intents, object_uid(op->current), op->memory,
                                     op->intent, op->current->root)) {
         op->request->object = object_pin(op->current);
@@ -184,7 +182,7 @@ static int look_up(struct operation *op) {
 
 static int apply_with_uid(struct operation *op, struct str uid, struct error *err) {
     int rc = set_meta_text(op, "uid", uid, err);
-    return rc < 0 ? rc : send_intent(op, NULL);
+    return rc < 0 ? rc : write_send_intent(op, NULL);
 }
 
 /* R2: the target is not in the cache; its uid came from the server, or it is not there. */
@@ -222,7 +220,7 @@ static int prepare_apply(struct operation *op, struct error *err) {
         return error_prefix(err, "apply");
     int rc = target_from_body(op, op->intent, err);
     if (rc == 0)
-        rc = choose_manager(op, err);
+        rc = write_manager(op, err);
     if (rc == 0)
         rc = operation_allow(op, "patch", err);
     if (rc == 0 && op->ns && meta(dag, op->intent, "namespace").len == 0)
@@ -233,33 +231,10 @@ static int prepare_apply(struct operation *op, struct error *err) {
     int owner = op->request->owner < 0 ? owns : op->request->owner;
     if (owner && (rc = set_owner(op, err)) < 0)
         return rc;
-    find_current(op);
+    write_find_current(op);
     if (owns || op->request->create == 1)
-        return send_intent(op, NULL);
+        return write_send_intent(op, NULL);
     return op->current ? apply_with_uid(op, object_uid(op->current), err) : look_up(op);
-}
-
-/* Status: a forced apply on /status of the object in hand. */
-static int prepare_status(struct operation *op, struct error *err) {
-    struct dag *dag = op->host->dag;
-    const struct object *object = op->scope->object;
-    if (object == NULL)
-        return error_set(err, ERROR_INVALID, "set_status: no object is in hand");
-    int rc = choose_target(op, object_namespace(object), object_name(object), err);
-    if (rc == 0)
-        rc = choose_manager(op, err);
-    if (rc < 0)
-        return rc;
-    struct strbuf text = {0};
-    body_status(&text, op->api_version, op->kind, object, strbuf_view(&op->request->body));
-    op->intent = text.failed ? NODE_NONE : dag_parse(dag, strbuf_view(&text), 0, err);
-    if (text.failed)
-        error_set(err, ERROR_NOMEM, "no memory for a status");
-    strbuf_finish(&text);
-    if (op->intent == NODE_NONE)
-        return error_prefix(err, "set_status");
-    find_current(op);
-    return send_intent(op, op->resource->has_status ? "status" : NULL);
 }
 
 static int finish_delete(struct operation *op, const struct kube_answer *answer,
@@ -293,7 +268,7 @@ static int finish_delete(struct operation *op, const struct kube_answer *answer,
 
 static int prepare_delete(struct operation *op, struct error *err) {
     struct script_request *request = op->request;
-    int rc = target_from_ref(op, err);
+    int rc = write_target_from_ref(op, err);
     if (rc == 0)
         rc = operation_allow(op, "delete", err);
     if (rc < 0)
@@ -318,7 +293,7 @@ static int prepare_create(struct operation *op, struct error *err) {
     int rc = op->name ? choose_namespace(op, meta(dag, op->intent, "namespace"), err)
                       : error_set(err, ERROR_NOMEM, "no memory for a request");
     if (rc == 0)
-        rc = choose_manager(op, err);
+        rc = write_manager(op, err);
     if (rc == 0)
         rc = operation_allow(op, "create", err);
     if (rc == 0 && op->ns && meta(dag, op->intent, "namespace").len == 0)
@@ -383,9 +358,9 @@ static int prepare_update(struct operation *op, struct error *err) {
     if (base == NULL)
         return error_set(err, ERROR_INVALID,
                          "ctx:update needs an object that was read; use ctx:apply or ctx:create");
-    int rc = choose_target(op, object_namespace(base), object_name(base), err);
+    int rc = write_target(op, object_namespace(base), object_name(base), err);
     if (rc == 0)
-        rc = choose_manager(op, err);
+        rc = write_manager(op, err);
     if (rc == 0)
         rc = operation_allow(op, "update", err);
     struct strbuf patch = {0};
@@ -418,9 +393,9 @@ static int prepare_update(struct operation *op, struct error *err) {
 static int prepare_patch(struct operation *op, struct error *err) {
     struct script_request *request = op->request;
     const char *type = request->patch_type ? request->patch_type : "merge";
-    int rc = target_from_ref(op, err);
+    int rc = write_target_from_ref(op, err);
     if (rc == 0)
-        rc = choose_manager(op, err);
+        rc = write_manager(op, err);
     if (rc == 0)
         rc = operation_allow(op, "patch", err);
     if (rc < 0)
@@ -437,45 +412,10 @@ static int prepare_patch(struct operation *op, struct error *err) {
     return 0;
 }
 
-static int finish_text(struct operation *op, const struct kube_answer *answer, struct error *err) {
-    if (answer == NULL)
-        return error_prefix(err, "%s %s", op->request->kind, op->name);
-    strbuf_add(&op->request->text, answer->body.data, answer->body.len);
-    return 0;
-}
-
-/* Scale, eviction and token: subresources with a body of their own. */
-static int prepare_subresource(struct operation *op, struct error *err) {
-    struct script_request *request = op->request;
-    int rc = target_from_ref(op, err);
-    if (rc < 0)
-        return rc;
-    op->finish = finish_text;
-    op->method = "POST";
-    if (request->op == SCRIPT_SCALE) {
-        op->method = "PATCH";
-        op->content_type = "application/merge-patch+json";
-        op->repeatable = true;
-        strbuf_printf(&op->body, "{\"spec\":{\"replicas\":%lld}}", (long long)request->replicas);
-        operation_path(op, "scale");
-        return operation_allow(op, "scale", err);
-    }
-    if (request->op == SCRIPT_EVICT) {
-        body_eviction(&op->body, op->ns, op->name, request->grace_s);
-        operation_path(op, "eviction");
-        return operation_allow(op, "evict", err);
-    }
-    body_token_request(&op->body, strbuf_view(&request->body));
-    operation_path(op, "token");
-    return operation_allow(op, "token", err);
-}
-
 int write_prepare(struct operation *op, struct error *err) {
     switch (op->request->op) {
     case SCRIPT_APPLY:
         return prepare_apply(op, err);
-    case SCRIPT_SET_STATUS:
-        return prepare_status(op, err);
     case SCRIPT_CREATE:
         return prepare_create(op, err);
     case SCRIPT_UPDATE:
@@ -485,6 +425,6 @@ int write_prepare(struct operation *op, struct error *err) {
     case SCRIPT_DELETE:
         return prepare_delete(op, err);
     default:
-        return prepare_subresource(op, err);
+        return subresource_prepare(op, err);
     }
 }
