@@ -141,14 +141,17 @@ static void drop_if_idle(struct item *item) {
     mem_free(item);
 }
 
-static struct str namespace_of(const struct item *item) {
-    const char *slash = memchr(item->key, '/', item->key_len);
-    return str_n(item->key, slash ? (size_t)(slash - item->key) : 0);
+void workqueue_split_key(struct str key, struct str *ret_ns, struct str *ret_name) {
+    const char *slash = key.len ? memchr(key.data, '/', key.len) : NULL;
+    size_t len = slash ? (size_t)(slash - key.data) : 0, skip = slash ? len + 1 : 0;
+    *ret_ns = str_n(key.data, len);
+    *ret_name = str_n(key.data + skip, key.len - skip);
 }
 
 /* Lines are made once per namespace and kept. */
 static struct line *line_of(struct workqueue *queue, struct item *item) {
-    struct str ns = namespace_of(item);
+    struct str ns, name;
+    workqueue_split_key(str_n(item->key, item->key_len), &ns, &name);
     struct line *line = map_get(&queue->lines[item->priority], ns);
     if (line)
         return line;

@@ -21,6 +21,9 @@ enum workqueue_priority {
     WORKQUEUE_LIVE
 };
 
+/* The parts of a key, borrowed from it; a key without a slash has the namespace "". */
+void workqueue_split_key(struct str key, struct str *ret_ns, struct str *ret_name);
+
 struct workqueue;
 struct workqueue_options {
     struct loop *loop;

@@ -139,9 +139,7 @@ void controller_enqueue_all(struct controller *controller, const char *reason) {
     size_t at = 0; /* what went while no version was listening */
     for (struct map_entry *entry; (entry = map_next(&controller->known, &at));) {
         struct str key = str_n(entry->key, entry->key_len), ns, name;
-        const char *slash = memchr(key.data, '/', key.len);
-        ns = slash ? str_n(key.data, (size_t)(slash - key.data)) : str_of("");
-        name = slash ? str_n(slash + 1, key.len - ns.len - 1) : key;
+        workqueue_split_key(key, &ns, &name);
         if (store_get(informer_store(primary->informer), ns, name) == NULL)
             controller_enqueue(controller, key, /* low= */ true, reason);
     }

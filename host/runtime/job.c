@@ -329,9 +329,7 @@ struct job *job_start(struct controller *controller, const struct workqueue_item
         error_set(err, ERROR_NOMEM, "no memory for a job");
         return NULL;
     }
-    const char *slash = strchr(job->key, '/');
-    job->ns = slash ? str_n(job->key, (size_t)(slash - job->key)) : str_of("");
-    job->name = str_of(slash ? slash + 1 : job->key);
+    workqueue_split_key(str_of(job->key), &job->ns, &job->name);
     job->controller = controller;
     job->edition = controller->edition;
     job->reason = item->reason;

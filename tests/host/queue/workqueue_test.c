@@ -363,8 +363,20 @@ static void workqueue_random_use_agrees_with_the_model(void **state) {
     }
 }
 
+static void workqueue_split_key_gives_namespace_and_name(void **state) {
+    (void)state;
+    struct str ns, name;
+    workqueue_split_key(str_of("ns/a"), &ns, &name);
+    assert_true(str_is(ns, "ns") && str_is(name, "a"));
+    workqueue_split_key(str_of("node-1"), &ns, &name);
+    assert_true(str_is(ns, "") && str_is(name, "node-1"));
+    workqueue_split_key(str_of(""), &ns, &name);
+    assert_true(str_is(ns, "") && str_is(name, ""));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(workqueue_split_key_gives_namespace_and_name),
         cmocka_unit_test(workqueue_add_in_work_is_ready_again_at_done),
         cmocka_unit_test(workqueue_add_after_keeps_the_earlier_time),
         cmocka_unit_test(workqueue_backoff_doubles_to_the_cap_until_forgotten),
