@@ -88,7 +88,19 @@ static void add_host(lua_State *L, const struct script_host *host) {
     lua_setfield(L, -2, "host");
 }
 
+/* LuaJIT starts every state alike; two isolates shall not jitter in step. */
+static void seed_random(lua_State *L, uint64_t seed) {
+    if (seed == 0)
+        return;
+    lua_getglobal(L, "math");
+    lua_getfield(L, -1, "randomseed");
+    lua_pushnumber(L, (double)(seed >> 11)); /* as many bits as a double holds */
+    lua_call(L, 1, 0);
+    lua_pop(L, 1);
+}
+
 void library_open(lua_State *L) {
+    seed_random(L, script_of(L)->seed);
     fail_open(L);
     value_open(L);
     view_open(L);

@@ -21,6 +21,7 @@ struct script_engine {
 struct script {
     struct script_engine *engine;
     struct isolate *isolate;
+    uint64_t seed;               /* of math.random; 0: LuaJIT's own */
     struct script_source source; /* own copy: modules load when first required */
     char *declaration;
     struct bound_view *views;

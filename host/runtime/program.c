@@ -235,7 +235,9 @@ struct program *program_start(struct host *host, struct script_source *source, c
     list_init(&program->link);
     loop_timer_init(host->loop, &program->flush, on_flush);
     program->loading = true;
-    if (worker_load(workers_choose(host), program->source, &host->limits, config, on_loaded, program,
+    struct script_limits limits = host->limits;
+    limits.seed = rng_next(&host->rng);
+    if (worker_load(workers_choose(host), program->source, &limits, config, on_loaded, program,
                     err) < 0) {
         program->loading = false;
         program_destroy(program);

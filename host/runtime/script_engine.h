@@ -129,6 +129,7 @@ struct script_host {
 struct script_limits {
     size_t memory;   /* bytes per isolate; 0 = 64 MiB */
     uint64_t cpu_ns; /* between waits; 0 = 1 s */
+    uint64_t seed;   /* of the script's random numbers; 0 = the engine's own, always the same */
 };
 
 struct script_call {

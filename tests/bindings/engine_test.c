@@ -244,6 +244,35 @@ static void permanent_errors_say_so(void **state) {
     harness_close(&h);
 }
 
+static struct str first_random(struct harness *h, uint64_t seed, struct strbuf *out) {
+    struct error err = {0};
+    static const char text[] = HEAD "return moonlet.startup { name = 'x' .. math.random(1e9),\n"
+                                    "run = function() end }";
+    struct script_file file = {(char *)"x.lua", (char *)"x", (char *)text, strlen(text)};
+    struct script_source source = {.name = (char *)"x", .files = &file, .count = 1};
+    struct script_limits limits = {.seed = seed};
+    struct script *script = lua_engine.load(h->engine, &source, &limits, NULL, &err);
+    if (!script)
+        fail_msg("%s", err.message);
+    strbuf_adds(out, lua_engine.declaration(script));
+    lua_engine.unload(script);
+    return strbuf_view(out);
+}
+
+static void random_numbers_follow_the_seed_of_the_isolate(void **state) {
+    (void)state;
+    struct harness h;
+    harness_open(&h);
+    struct strbuf one = {0}, same = {0}, other = {0};
+    struct str first = first_random(&h, 7ull << 40, &one);
+    assert_true(str_equal(first, first_random(&h, 7ull << 40, &same)));
+    assert_false(str_equal(first, first_random(&h, 8ull << 40, &other)));
+    strbuf_finish(&one);
+    strbuf_finish(&same);
+    strbuf_finish(&other);
+    harness_close(&h);
+}
+
 /* Its frame is gone: `return moonlet.controller {}` is a tail call. */
 static void mistake_in_a_module_names_the_line_of_the_module(void **state) {
     (void)state;
@@ -476,6 +505,7 @@ int main(void) {
         cmocka_unit_test(unload_in_the_middle_leaves_the_answer_harmless),
         cmocka_unit_test(handlers_get_what_they_are_called_with),
         cmocka_unit_test(permanent_errors_say_so),
+        cmocka_unit_test(random_numbers_follow_the_seed_of_the_isolate),
         cmocka_unit_test(mistake_in_a_module_names_the_line_of_the_module),
         cmocka_unit_test(folder_requires_its_modules),
         cmocka_unit_test(config_reaches_the_handler),

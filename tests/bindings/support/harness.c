@@ -75,7 +75,7 @@ struct script *harness_try(struct harness *harness, const char *path, const char
                            size_t memory, uint64_t cpu_ns, struct error *err) {
     struct script_file file = {(char *)path, (char *)"entry", (char *)text, strlen(text)};
     struct script_source source = {(char *)"entry", &file, 1, 1};
-    struct script_limits limits = {memory, cpu_ns};
+    struct script_limits limits = {.memory = memory, .cpu_ns = cpu_ns};
     return lua_engine.load(harness->engine, &source, &limits, NULL, err);
 }
 
