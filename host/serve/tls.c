@@ -18,7 +18,6 @@ static gnutls_datum_t datum(const char *text) {
 }
 
 /* A signature made with the key must verify with the certificate. */
-/* A signature made with the key must verify with the certificate. */
 static int check_pair(const struct tls_credentials *credentials) {
     gnutls_datum_t message = datum("moonlet"), signature = {0};
     gnutls_pubkey_t public = credentials->chain[0].pubkey;
