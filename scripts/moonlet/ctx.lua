@@ -1,5 +1,6 @@
 -- ctx: what a handler gets. Rules and defaults are here; the host does what is asked.
 local core = require "moonlet.core"
+local admission = require "moonlet.core.admission"
 local check_globals = require "moonlet.core.globals"
 local waits = require "moonlet.core.waits"
 local program = require "moonlet.core.program"
@@ -262,18 +263,22 @@ function core.http(request)
   return nil, value.message, value
 end
 
+local Reading = admission.reading(Ctx, raise)
+
 local function make(call)
   local definition, functions = program.definitions[call.definition], program.functions[call.definition]
   local key = setmetatable({ namespace = call.namespace, name = call.name, uid = call.uid }, Key)
+  local review = call.request or {}
+  key.namespace, key.name = key.namespace or review.namespace, key.name or review.name
   local ctx = setmetatable({
     name = definition.name, key = key, attempt = call.attempt, reason = call.reason,
     config = core.copy(functions.config or {}), host = core.copy(core.host), log = log,
-  }, Ctx)
+  }, call.request and Reading or Ctx)
   ctx.live = setmetatable({ ctx = ctx }, Live)
   local s = {
     run = call.run, place = call.definition, definition = definition, functions = functions,
     uid = call.uid, applied = {},
-    key = { namespace = call.namespace, name = call.name, uid = call.uid },
+    key = { namespace = key.namespace, name = key.name, uid = call.uid },
   }
   state[ctx] = s
   return ctx, s
@@ -292,13 +297,20 @@ local function invoke(f, call, ctx)
   return f(call.object, ctx)
 end
 
---- Runs a handler. Returns the seconds after which to call again, or nil.
+--- Runs a handler. Returns the seconds after which to call again, or nil; of a webhook or conversion the
+--- table that the host answers with.
 function M.start(call)
   local ctx, s = make(call)
   local f = s.functions[call.handler]
   if not f then error("there is no handler '" .. call.handler .. "'", 0) end
   calls[call.run] = s
   core.handler(f)
+  if call.request then
+    local answer = call.handler == "convert" and { object = f(call.object, call.request.desired) }
+      or admission.review(call, s.definition, s.functions, ctx)
+    calls[call.run] = nil
+    return answer
+  end
   local result = invoke(f, call, ctx)
   calls[call.run] = nil
   if s.requeue then return s.requeue end

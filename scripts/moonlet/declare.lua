@@ -1,7 +1,9 @@
 --- What a file returns, checked, as the declaration the host reads (host/addon/declaration.h) and the
 --- functions it calls by path. Each type of definition has its file in core/define/.
 local Reader = require "moonlet.core.define.reader"
+local admission = require "moonlet.core.define.admission"
 local check = require "moonlet.check"
+local conversion = require "moonlet.core.conversion"
 local core = require "moonlet.core"
 local definition = require "moonlet.definition"
 local resource = require "moonlet.resource"
@@ -17,6 +19,7 @@ local DEFINITIONS = {
   controller = require "moonlet.core.define.controller",
   schedule = require "moonlet.core.define.schedule",
   startup = require "moonlet.core.define.startup",
+  webhook = admission.webhook, injector = admission.injector, initializer = admission.initializer,
 }
 for _, one in pairs(DEFINITIONS) do
   for field, wanted in pairs(COMMON) do one.shape[field] = wanted end
@@ -30,6 +33,7 @@ local function read(one, context)
       check.fault(one.at, ("%s: `%s` is not supported by this version"):format(what, later))
     end
   end
+  if of.refuse then of.refuse(fields, one.at, what) end
   check.options(fields, of.shape, one.at, what)
   if not check.is_label(fields.name) or #fields.name > 40 then
     check.fault(one.at, ('%s: name "%s" is not a DNS label of at most 40 characters (a-z, 0-9, -)'):format(what,
@@ -64,6 +68,7 @@ function M.declare(value, options)
   local list = as_list(value, options.file)
   for i, one in ipairs(list) do
     if resource.is(one) then
+      one = resource.root(one)
       if not context.seen[one] then
         context.seen[one] = true
         context.crds[#context.crds + 1] = one
@@ -84,7 +89,13 @@ function M.declare(value, options)
     check.fault(options.file, "the file declares nothing: the returned table is empty or not a list of definitions")
   end
   local crds = core.array {}
-  for i, one in ipairs(context.crds) do crds[i] = one.crd end
+  for i, one in ipairs(context.crds) do
+    crds[i] = one.crd
+    if one.conversion then
+      local at = #definitions + 1
+      definitions[at], functions[at] = conversion.declaration(one)
+    end
+  end
   return { definitions = definitions, crds = crds }, functions
 end
 

@@ -1,4 +1,6 @@
 --- What a controller file starts from: constructors, values, predicates, ways to fail.
+local admission = require "moonlet.core.admission"
+local check = require "moonlet.check"
 local core = require "moonlet.core"
 local definition = require "moonlet.definition"
 local resource = require "moonlet.resource"
@@ -29,15 +31,29 @@ M.schedule = constructor "schedule"
 ---@type fun(fields: moonlet.StartupOptions): moonlet.Definition
 M.startup = constructor "startup"
 
-for _, name in ipairs { "webhook", "injector", "initializer" } do
-  M[name] = function()
-    definition.fault(core.caller(1), ("moonlet.%s is not supported by this version"):format(name))
-  end
-end
+--- Judging or changing requests to the API server. See docs/reference/lua/admission.md.
+---@type fun(fields: table): moonlet.Definition
+M.webhook = constructor "webhook"
+--- Putting containers, volumes and the like into Pods and workloads.
+---@type fun(fields: table): moonlet.Definition
+M.injector = constructor "injector"
+--- Completing Pods before they are scheduled.
+---@type fun(fields: table): moonlet.Definition
+M.initializer = constructor "initializer"
 
---- Refusing an admission request; only webhooks can.
-function M.deny()
-  definition.fault(core.caller(1), "moonlet.deny is not supported by this version")
+--- What a webhook's handler returns to refuse: `return moonlet.deny("no", { code = 422 })`.
+---@param message string
+---@param options? { code?: integer, reason?: string }
+function M.deny(message, options)
+  local at = core.caller(1)
+  if type(message) ~= "string" then
+    definition.fault(at, "moonlet.deny(message, { code =, reason = }): the message is text")
+  end
+  options = check.options(options or {}, { code = "number?", reason = "string?" }, at, "moonlet.deny")
+  if options.code and (options.code < 400 or options.code > 599 or options.code % 1 ~= 0) then
+    definition.fault(at, "moonlet.deny: the code is an HTTP status from 400 to 599")
+  end
+  return admission.deny(message, options)
 end
 
 --- Ready-made predicates for `when`, evaluated without Lua.

@@ -2,6 +2,7 @@
 local check = require "moonlet.check"
 local core = require "moonlet.core"
 local schema = require "moonlet.schema"
+local versions = require "moonlet.core.versions"
 
 local M = {}
 
@@ -13,9 +14,10 @@ Resource.__tostring = function(self)
 end
 
 local FIELDS = {
-  group = "string", version = "string", kind = "string", plural = "string?", scope = "string?",
+  group = "string", version = "string?", kind = "string", plural = "string?", scope = "string?",
   short_names = "list?", categories = "list?", spec = "table?", status = "table?",
   columns = "table?", scale = "table?", selectable_fields = "list?", singular = "string?",
+  versions = "table?", convert = "table|string?",
 }
 
 --- Kubebuilder's English rule: "Policy" -> "policies", "Box" -> "boxes", "Pod" -> "pods".
@@ -32,18 +34,10 @@ end
 
 function M.new(fields, at)
   if type(fields) ~= "table" then check.fault(at, "moonlet.resource takes a table of fields") end
-  for _, later in ipairs { "versions", "convert" } do
-    if fields[later] ~= nil then
-      check.fault(at, ("moonlet.resource: `%s` is not supported by this version"):format(later))
-    end
-  end
   check.options(fields, FIELDS, at, "moonlet.resource")
   local what = "moonlet.resource " .. fields.kind
   if not fields.group:find "^[a-z0-9][a-z0-9.-]*%.[a-z0-9.-]*[a-z0-9]$" then
     check.fault(at, ('%s: group "%s" is not a domain such as "app.example.com"'):format(what, fields.group))
-  end
-  if not fields.version:find "^v%d+[a-z0-9]*$" then
-    check.fault(at, ('%s: version "%s" is not one such as "v1" or "v1alpha1"'):format(what, fields.version))
   end
   if not fields.kind:find "^[A-Z][A-Za-z0-9]*$" then
     check.fault(at, ('%s: a kind is written in CapWords'):format(what))
@@ -51,23 +45,58 @@ function M.new(fields, at)
   if fields.scope and fields.scope ~= "Namespaced" and fields.scope ~= "Cluster" then
     check.fault(at, ('%s: scope is "Namespaced" or "Cluster", not "%s"'):format(what, fields.scope))
   end
-  for _, part in ipairs { "spec", "status" } do
-    if fields[part] ~= nil and not schema.is(fields[part]) then
-      check.fault(at, ('%s: %s is made with moonlet.schema: %s = s.object { … }'):format(what, part, part))
+  local list, stored = versions.read(fields, at, what)
+  for _, one in ipairs(list) do
+    for _, part in ipairs { "spec", "status" } do
+      if one.fields[part] ~= nil and not schema.is(one.fields[part]) then
+        check.fault(at, ('%s: %s is made with moonlet.schema: %s = s.object { … }'):format(what, part, part))
+      end
     end
   end
-  local self = { at = at, fields = fields }
-  self.group, self.version, self.kind = fields.group, fields.version, fields.kind
+  local self = { at = at, fields = M.fields_of(fields, stored), versions = list }
+  self.group, self.version, self.kind = fields.group, stored.name, fields.kind
   self.plural = fields.plural or M.plural(fields.kind)
   setmetatable(self, Resource)
+  self.conversion = versions.conversion(self, list, fields, at, what)
   self.crd = M.crd(self)
   return self
 end
 
+--- The resource's fields with those of one version.
+function M.fields_of(fields, one)
+  local out = {}
+  for name, value in pairs(fields) do out[name] = value end
+  for _, name in ipairs(versions.SHARED) do out[name] = one.fields[name] end
+  return out
+end
+
+--- The same resource in another version: stands for its kind wherever one is named.
+---@param version string
+---@return moonlet.Resource
+function Resource:in_version(version)
+  local names = {}
+  for _, one in ipairs(self.versions) do
+    names[one.name] = true
+    if one.name == version then
+      return setmetatable({ root = M.root(self), at = self.at, fields = M.fields_of(self.fields, one),
+        group = self.group, version = version, kind = self.kind, plural = self.plural, versions = self.versions,
+        crd = self.crd, conversion = self.conversion }, Resource)
+    end
+  end
+  local near = type(version) == "string" and check.nearest(version, names)
+  check.misuse(("%s has no version %s%s"):format(self.kind, check.describe(version),
+    near and (', did you mean "%s"?'):format(near) or ""))
+end
+
+--- The resource as it was declared, of one in another version.
+function M.root(value)
+  return value.root or value
+end
+
 -- "string", "integer"… for a printer column, from the schema that the path leads to.
-local function column_type(self, path)
-  local at = { properties = { spec = self.fields.spec and schema.openapi(self.fields.spec),
-    status = self.fields.status and schema.openapi(self.fields.status) } }
+local function column_type(fields, path)
+  local at = { properties = { spec = fields.spec and schema.openapi(fields.spec),
+    status = fields.status and schema.openapi(fields.status) } }
   for step in path:gmatch "[%w_-]+" do
     at = at and at.properties and at.properties[step]
   end
@@ -81,13 +110,13 @@ end
 local COLUMN = { path = "string", type = "string?", description = "string?", priority = "number?",
   format = "string?" }
 
-local function columns(self)
+local function columns(self, fields)
   local list, names = core.array {}, {}
-  for name in pairs(self.fields.columns or {}) do names[#names + 1] = name end
+  for name in pairs(fields.columns or {}) do names[#names + 1] = name end
   table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
   local has_age = false
   for _, name in ipairs(names) do
-    local column = self.fields.columns[name]
+    local column = fields.columns[name]
     local what = ("moonlet.resource %s: column %s"):format(self.kind, tostring(name))
     if type(column) == "string" then column = { path = column } end
     check.options(column, COLUMN, self.at, what)
@@ -96,7 +125,7 @@ local function columns(self)
     end
     has_age = has_age or name:lower() == "age"
     list[#list + 1] = {
-      name = name, jsonPath = column.path, type = column.type or column_type(self, column.path),
+      name = name, jsonPath = column.path, type = column.type or column_type(fields, column.path),
       description = column.description, priority = column.priority, format = column.format,
     }
   end
@@ -106,11 +135,11 @@ local function columns(self)
   return #list > 0 and list or nil
 end
 
-local function subresources(self)
-  local scale = self.fields.scale
-  if not self.fields.status and not scale then return nil end
+local function subresources(self, fields)
+  local scale = fields.scale
+  if not fields.status and not scale then return nil end
   local out = {}
-  if self.fields.status then out.status = {} end
+  if fields.status then out.status = {} end
   if scale then
     check.options(scale, { spec = "string", status = "string", selector = "string?" }, self.at,
       ("moonlet.resource %s: scale"):format(self.kind))
@@ -131,9 +160,8 @@ local function selectable(list)
   return out
 end
 
---- The whole CustomResourceDefinition.
-function M.crd(self)
-  local fields = self.fields
+local function version(self, one)
+  local fields = one.fields
   local root = { type = "object", properties = {
     apiVersion = { type = "string" }, kind = { type = "string" }, metadata = { type = "object" } } }
   if fields.spec then
@@ -141,6 +169,19 @@ function M.crd(self)
     if schema.required_inside(fields.spec) then root.required = core.array { "spec" } end
   end
   if fields.status then root.properties.status = schema.openapi(fields.status) end
+  return {
+    name = one.name, served = one.served, storage = one.storage,
+    deprecated = one.deprecated, deprecationWarning = one.warning,
+    schema = { openAPIV3Schema = root },
+    subresources = subresources(self, fields), additionalPrinterColumns = columns(self, fields),
+    selectableFields = selectable(fields.selectable_fields),
+  }
+end
+
+--- The whole CustomResourceDefinition; where a conversion webhook is found is the host's to add.
+function M.crd(self)
+  local fields, list = self.fields, core.array {}
+  for i, one in ipairs(self.versions) do list[i] = version(self, one) end
   return {
     apiVersion = "apiextensions.k8s.io/v1", kind = "CustomResourceDefinition",
     metadata = { name = self.plural .. "." .. self.group },
@@ -151,12 +192,10 @@ function M.crd(self)
         listKind = self.kind .. "List",
         shortNames = texts(fields.short_names), categories = texts(fields.categories),
       },
-      versions = core.array { {
-        name = self.version, served = true, storage = true,
-        schema = { openAPIV3Schema = root },
-        subresources = subresources(self), additionalPrinterColumns = columns(self),
-        selectableFields = selectable(fields.selectable_fields),
-      } },
+      versions = list,
+      conversion = self.conversion and {
+        strategy = "Webhook", webhook = { conversionReviewVersions = core.array { "v1" } },
+      } or #list > 1 and { strategy = "None" } or nil,
     },
   }
 end

@@ -1,10 +1,12 @@
 --- Tests of controllers: cases, comparisons, and calls of a handler on tables instead of a cluster.
 --- `moonlet check` runs each `*_test.lua` beside a controller.
 local check = require "moonlet.check"
+local conversion = require "moonlet.core.conversion"
 local core = require "moonlet.core"
 local definition = require "moonlet.definition"
 local rehearsal = require "moonlet.core.rehearsal"
 local resource = require "moonlet.resource"
+local review = require "moonlet.core.review"
 
 local M = {}
 
@@ -271,6 +273,78 @@ function M.call(controller, handler, ...)
   })
   last_error = run.error and tostring(run.error) or nil
   return run
+end
+
+local REVIEW = { object = "table?", old = "table?", operation = "string?", user = "table|string?",
+  dry_run = "boolean?", subresource = "string?", options = "table?", cache = "table?", answers = "table?",
+  config = "table?", name = "string?", now = "number?" }
+
+---@class moonlet.ReviewOptions
+---@field object? table as the client sends it; absent when it is deleted
+---@field old? table as it is stored
+---@field operation? "CREATE"|"UPDATE"|"DELETE"|"CONNECT" by what of the two is given, when left out
+---@field user? string|table a name, or { username =, groups =, uid =, extra = }
+---@field dry_run? boolean
+---@field subresource? string
+---@field options? table of the request: { kind = "CreateOptions", … }
+---@field cache? table[] objects the handlers find
+---@field answers? table<string, any> as in t.call
+---@field config? table values for what the definition declares in `config`
+---@field name? string ask only this definition
+---@field now? number the clock
+
+---@class moonlet.Review
+---@field allowed boolean
+---@field message? string why not
+---@field code? integer
+---@field reason? string
+---@field warnings string[]
+---@field audit table<string, string>
+---@field object? table as it is after the mutating webhooks
+---@field called string[] "mutate", "validate": those that the match let through, in order
+---@field error? any what a handler raised; its failure policy has decided
+---@field requests table[] of moonlet.http
+---@field log table[]
+
+--- What the webhooks, injectors and initializers of a file say to one request: the mutating ones in order, then
+--- the validating ones. `match_conditions` in CEL are the server's to judge and count as true.
+---@param file any what the file returns
+---@param options moonlet.ReviewOptions
+---@return moonlet.Review
+function M.review(file, options)
+  local at = core.caller(1)
+  local found, resources = definitions_of(file)
+  if not found then
+    check.fault(at, "t.review: what a file returns is expected, not " .. check.describe(file))
+  end
+  check.options(options, REVIEW, at, "t.review")
+  if not options.object and not options.old then check.fault(at, "t.review: an object or old is needed") end
+  for _, name in ipairs { "object", "old" } do
+    local object = options[name]
+    if object ~= nil and (type(object.apiVersion) ~= "string" or type(object.kind) ~= "string"
+      or type(object.metadata) ~= "table") then
+      check.fault(at, ("t.review: %s: an object with apiVersion, kind and metadata expected"):format(name))
+    end
+  end
+  local values = options.config and { [options.name or found[1].fields.name or ""] = options.config }
+  local outcome = review.run({ value = file, file = at:match "^(.-):%d+$" or "", resources = resources,
+    config = values }, options, at)
+  last_error = outcome.error and tostring(outcome.error) or nil
+  return outcome
+end
+
+--- The object in another version of its resource, by the convert functions; what they do wrong is raised.
+---@nodiscard
+---@param of moonlet.Resource
+---@param object table
+---@param version string "v1"
+---@return table
+function M.convert(of, object, version)
+  local at = core.caller(1)
+  if not resource.is(of) then check.fault(at, "t.convert: a moonlet.resource expected, not " .. check.describe(of)) end
+  if not of.conversion then check.fault(at, ("t.convert: %s has no convert"):format(of.kind)) end
+  check_object(object, at, "t.convert: object")
+  return conversion.convert(of.conversion, core.json_decode(core.json_encode(object)), of.group .. "/" .. version)
 end
 
 --- The outcome of each case so far, for what runs the tests.

@@ -45,10 +45,6 @@ t.case("what is of a later version is refused by name", function()
     refused({ on = { [field] = print } }, ("`%s` is not supported by this version"):format(field))
   end
   refused({ owns = { { "v1/Pod", strategy = "Recreate" } } }, "`strategy` is not supported by this version")
-  for _, name in ipairs { "webhook", "injector", "initializer", "deny" } do
-    t.raises(function() moonlet[name] {} end,
-      ("declare_test.lua:49: moonlet.%s is not supported by this version"):format(name))
-  end
 end)
 
 t.case("a kind is written apiVersion/Kind", function()

@@ -22,8 +22,6 @@ t.case("a resource that cannot be is refused with what to write", function()
     { { columns = { Size = "spec.size" } }, 'column Size: written Name = ".spec.field"' },
     { { columns = { Size = { path = ".spec.size", kind = "x" } } }, 'unknown field "kind"' },
     { { scale = { spec = ".spec.size" } }, "scale: status is missing" },
-    { { versions = {} }, "`versions` is not supported by this version" },
-    { { convert = {} }, "`convert` is not supported by this version" },
   } do
     local problem = t.raises(function() make(try[1]) end, try[2])
     t.match(tostring(problem), "^resource_test.lua:%d+: moonlet.resource")

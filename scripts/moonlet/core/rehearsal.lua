@@ -431,7 +431,7 @@ local function swapped(self, f, ...)
 end
 
 ---@param program { value: any, file: string, handler: string, name?: string }
----@param call table object, old, event, key
+---@param call table object, old, event, key; request, when an admission handler is called
 ---@param options table cache, answers, config, now, attempt, reason
 function M.run(program, call, options)
   local run = { applied = {}, created = {}, updated = {}, patched = {}, deleted = {}, events = {}, metrics = {},
@@ -460,14 +460,16 @@ function M.run(program, call, options)
   end
   for _, object in ipairs(options.cache or {}) do cluster:put(stored(object, program.resources)) end
   local object = call.object
-  if object then
+  if object and call.request then -- not stored yet
+    object = plain(object)
+  elseif object then
     object = cluster:put(stored(object, program.resources))
     self.primary = object
   end
   local key = object and object.metadata or call.key or {}
   self.call.namespace, self.call.name, self.call.uid = key.namespace, key.name, key.uid
   local ok, value = swapped(self, ctx.start, {
-    definition = at, handler = program.handler, run = 1, event = call.event,
+    definition = at, handler = program.handler, run = 1, event = call.event, request = call.request,
     object = object and cluster:lend(object), old = call.old and cluster:lend(call.old),
     namespace = key.namespace, name = key.name, uid = key.uid,
     attempt = options.attempt or 1, reason = options.reason or "event",
@@ -475,7 +477,7 @@ function M.run(program, call, options)
   if not ok and M.is_refusal(value) and getmetatable(value) == nil then -- prints as the host prints it
     setmetatable(value, core.error_metatable)
   end
-  if ok then run.requeue = value else run.error = value end
+  if not ok then run.error = value elseif call.request then run.answer = value else run.requeue = value end
   function run.get(kind, name, ns)
     local found = cluster:at(tostring(kind), ns or key.namespace, name)
     return found and plain(found)

@@ -50,9 +50,10 @@ end
 --- "apps/v1/Deployment" of a string or a moonlet.resource.
 function Reader:kind(value, field)
   if resource.is(value) then
-    if not self.seen[value] then
-      self.seen[value] = true
-      self.crds[#self.crds + 1] = value
+    local root = resource.root(value)
+    if not self.seen[root] then
+      self.seen[root] = true
+      self.crds[#self.crds + 1] = root
     end
     return tostring(value)
   end
