@@ -36,6 +36,16 @@ static json_t *service_ref(const char *service, const char *path) {
                      "name", slash + 1, len, "path", path, "port", (json_int_t)port);
 }
 
+static json_t *ca_bundle(const struct registration_endpoint *endpoint) {
+    struct strbuf text = {0};
+    if (endpoint->ca == NULL)
+        return NULL;
+    base64_encode(&text, endpoint->ca, strlen(endpoint->ca));
+    json_t *value = text.failed ? NULL : json_string(text.data);
+    strbuf_finish(&text);
+    return value;
+}
+
 static json_t *client_config(const struct registration_endpoint *endpoint, const char *path) {
     json_t *config = json_object();
     if (endpoint->url) {
@@ -44,12 +54,8 @@ static json_t *client_config(const struct registration_endpoint *endpoint, const
     } else {
         json_object_set_new(config, "service", service_ref(endpoint->service, path));
     }
-    if (endpoint->ca) {
-        struct strbuf text = {0};
-        base64_encode(&text, endpoint->ca, strlen(endpoint->ca));
-        json_object_set_new(config, "caBundle", text.failed ? NULL : json_string(text.data));
-        strbuf_finish(&text);
-    }
+    if (endpoint->ca)
+        json_object_set_new(config, "caBundle", ca_bundle(endpoint));
     return config;
 }
 
@@ -122,6 +128,12 @@ static json_t *conditions(const struct webhook *webhook) {
     return list;
 }
 
+/* Every entry needs a name of its own, with three parts at least. */
+static json_t *entry_name(const struct definition *definition, size_t number) {
+    return number ? json_sprintf("%s-%zu.moonlet.dev", definition->name, number + 1)
+                  : json_sprintf("%s.moonlet.dev", definition->name);
+}
+
 static json_t *write_webhook(const struct declaration *declaration,
                              const struct definition *definition, const struct webhook *webhook,
                              const struct registration_endpoint *endpoint, size_t number) {
@@ -129,26 +141,49 @@ static json_t *write_webhook(const struct declaration *declaration,
     char *path = mem_printf("/%s/%s", webhook->validates ? "validate" : "mutate", definition->name);
     json_t *objects =
         webhook->object_selector ? json_loads(webhook->object_selector, 0, NULL) : json_object();
-    /* every entry needs a name of its own, with three parts at least */
-    json_t *name = number ? json_sprintf("%s-%zu.moonlet.dev", definition->name, number + 1)
-                          : json_sprintf("%s.moonlet.dev", definition->name);
-    return json_pack("{s:o, s:o, s:[o], s:s, s:s, s:s, s:i, s:[s,s], s:o, s:o, s:o*, s:s*}", "name",
-                     name, "clientConfig", path ? client_config(endpoint, path) : NULL, "rules",
-                     rule(declaration, webhook), "failurePolicy",
-                     webhook->ignore ? "Ignore" : "Fail", "matchPolicy", "Equivalent",
-                     "sideEffects", "None", "timeoutSeconds", (int)webhook->timeout_s,
-                     "admissionReviewVersions", "v1", "v1beta1", "namespaceSelector",
-                     namespace_selector(webhook, endpoint), "objectSelector", objects,
-                     "matchConditions", conditions(webhook), "reinvocationPolicy",
-                     webhook->validates  ? NULL
-                     : webhook->reinvoke ? "IfNeeded"
-                                         : "Never");
+    return json_pack(
+        "{s:o, s:o, s:[o], s:s, s:s, s:s, s:i, s:[s,s], s:o, s:o, s:o*, s:s*}", "name",
+        entry_name(definition, number), "clientConfig", path ? client_config(endpoint, path) : NULL,
+        "rules", rule(declaration, webhook), "failurePolicy", webhook->ignore ? "Ignore" : "Fail",
+        "matchPolicy", "Equivalent", "sideEffects", "None", "timeoutSeconds",
+        (int)webhook->timeout_s, "admissionReviewVersions", "v1", "v1beta1", "namespaceSelector",
+        namespace_selector(webhook, endpoint), "objectSelector", objects, "matchConditions",
+        conditions(webhook), "reinvocationPolicy",
+        webhook->validates  ? NULL
+        : webhook->reinvoke ? "IfNeeded"
+                            : "Never");
+}
+
+static json_t *bundle_of(const struct definition *definition,
+                         const struct registration_endpoint *endpoint, size_t number) {
+    return json_pack("{s:o, s:{s:o*}}", "name", entry_name(definition, number), "clientConfig",
+                     "caBundle", ca_bundle(endpoint));
+}
+
+/* The configuration around the entries; takes them. Returns how many there are. */
+static int finish_configuration(const struct definition *definition, bool validating,
+                                json_t *webhooks, json_t *labels, struct strbuf *out,
+                                struct error *err) {
+    int count = (int)json_array_size(webhooks);
+    if (count == 0) {
+        json_decref(webhooks);
+        json_decref(labels);
+        return 0;
+    }
+    json_t *root = json_pack(
+        "{s:s, s:s, s:{s:o, s:o*}, s:o}", "apiVersion", "admissionregistration.k8s.io/v1", "kind",
+        validating ? "ValidatingWebhookConfiguration" : "MutatingWebhookConfiguration", "metadata",
+        "name", json_sprintf("moonlet-%s", definition->name), "labels", labels, "webhooks",
+        webhooks);
+    return dump(root, out, err) < 0 ? ERROR_NOMEM : count;
 }
 
 int registration_write(const struct declaration *declaration, const struct definition *definition,
                        bool validating, const struct registration_endpoint *endpoint,
                        struct strbuf *out, struct error *err) {
     json_t *webhooks = json_array();
+    json_t *labels = json_pack("{s:s, s:s}", "app.kubernetes.io/managed-by", "moonlet",
+                               REGISTRATION_INSTANCE, endpoint->instance);
     for (size_t i = 0; i < definition->webhook_count; i++) {
         const struct webhook *webhook = &definition->webhooks[i];
         if (webhook->validates == validating &&
@@ -156,18 +191,19 @@ int registration_write(const struct declaration *declaration, const struct defin
                                                           endpoint, json_array_size(webhooks))) < 0)
             out->failed = true;
     }
-    int count = (int)json_array_size(webhooks);
-    if (count == 0) {
-        json_decref(webhooks);
-        return out->failed ? error_set(err, ERROR_NOMEM, "no memory for a configuration") : 0;
-    }
-    json_t *root = json_pack(
-        "{s:s, s:s, s:{s:o, s:{s:s, s:s}}, s:o}", "apiVersion", "admissionregistration.k8s.io/v1",
-        "kind", validating ? "ValidatingWebhookConfiguration" : "MutatingWebhookConfiguration",
-        "metadata", "name", json_sprintf("moonlet-%s", definition->name), "labels",
-        "app.kubernetes.io/managed-by", "moonlet", REGISTRATION_INSTANCE, endpoint->instance,
-        "webhooks", webhooks);
-    return dump(root, out, err) < 0 ? ERROR_NOMEM : count;
+    int count = finish_configuration(definition, validating, webhooks, labels, out, err);
+    return out->failed ? error_set(err, ERROR_NOMEM, "no memory for a configuration") : count;
+}
+
+int registration_write_bundle(const struct definition *definition, bool validating,
+                              const struct registration_endpoint *endpoint, struct strbuf *out,
+                              struct error *err) {
+    json_t *webhooks = json_array();
+    for (size_t i = 0; i < definition->webhook_count; i++)
+        if (definition->webhooks[i].validates == validating)
+            json_array_append_new(webhooks,
+                                  bundle_of(definition, endpoint, json_array_size(webhooks)));
+    return finish_configuration(definition, validating, webhooks, NULL, out, err);
 }
 
 int registration_crd(const struct declared_crd *crd, const struct registration_endpoint *endpoint,

@@ -33,6 +33,11 @@ int registration_write(const struct declaration *declaration, const struct defin
                        bool validating, const struct registration_endpoint *endpoint,
                        struct strbuf *out, struct error *err);
 
+/* Appends what gives an installed configuration its caBundle, and nothing else. As above. */
+int registration_write_bundle(const struct definition *definition, bool validating,
+                              const struct registration_endpoint *endpoint, struct strbuf *out,
+                              struct error *err);
+
 /* Appends {"url"|"service", "caBundle"} for `path`. 0 or NOMEM. */
 int registration_client_config(const struct registration_endpoint *endpoint, const char *path,
                                struct strbuf *out);
