@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,23 @@ static const struct option_spec specs[] = {
      "exit 1 when a file cannot be loaded at the start"},
     {"crds", OPTION_TEXT, "MODE", "apply", "apply|check|skip", "what to do about the files' CRDs"},
     {"crd-update", OPTION_TEXT, "MODE", "safe", "safe|any", "may an update of a CRD narrow it?"},
+    {"webhooks", OPTION_TEXT, "MODE", NULL, "apply|check|skip",
+     "what to do about webhook configurations; else as --crds"},
+    {"webhook-bind-address", OPTION_TEXT, "ADDR", NULL, NULL,
+     "HTTPS for webhooks; else :9443 with a Service, 127.0.0.1:9443 without"},
+    {"webhook-host", OPTION_TEXT, "HOST", NULL, NULL,
+     "what the API server calls without a Service; else the address's"},
+    {"webhook-port", OPTION_NUMBER, "PORT", "0", NULL, "likewise; 0: the port listened on"},
+    {"webhook-service", OPTION_TEXT, "NS/NAME[:PORT]", NULL, NULL,
+     "Service in front of this host; in a cluster else moonlet"},
+    {"webhook-secret", OPTION_TEXT, "NS/NAME", NULL, NULL,
+     "Secret with the certificate replicas share; with a Service else moonlet-webhook"},
+    {"webhook-cert-dir", OPTION_TEXT, "DIR", NULL, NULL,
+     "tls.crt, tls.key, ca.crt that somebody else rotates, instead of our own"},
+    {"webhook-cert-lifetime", OPTION_DURATION, "TIME", "2160h", NULL,
+     "of a serving certificate of our own; renewed at two thirds"},
+    {"webhook-client-ca", OPTION_TEXT, "FILE", NULL, NULL,
+     "callers of webhooks need a certificate of this CA"},
     {"set", OPTION_LIST, "NAME.KEY=VALUE", NULL, NULL,
      "a config value of a controller; may be repeated"},
     {"config-map", OPTION_TEXT, "NS/NAME", NULL, NULL,
@@ -54,7 +72,8 @@ struct process {
     struct kube_config *config;
     struct http_transport *transports[3]; /* watches, calls, fetches */
     char *script_config;
-    char identity[128];
+    char *service, *secret; /* of webhooks, when they are defaults */
+    char identity[128], instance[64];
     struct log log;
 };
 
@@ -65,6 +84,8 @@ static void close_process(struct process *process) {
     kube_config_destroy(process->config);
     loop_destroy(process->loop);
     mem_free(process->script_config);
+    mem_free(process->service);
+    mem_free(process->secret);
 }
 
 static int open_process(struct process *process, const struct command_context *context,
@@ -93,10 +114,71 @@ static int open_process(struct process *process, const struct command_context *c
     return 0;
 }
 
+static bool in_cluster(const struct kube_config *config) {
+    return config->context[0] == '\0';
+}
+
 static enum crd_mode crd_mode(const char *text) {
     return strcmp(text, "check") == 0  ? CRDS_CHECK
            : strcmp(text, "skip") == 0 ? CRDS_SKIP
                                        : CRDS_APPLY;
+}
+
+/* Which installation webhooks belong to: in a cluster the lease's, else this machine's with these
+ * folders, so that a next run finds what a killed one has left. A label's value. */
+static void name_instance(struct process *process, const struct options *options,
+                          const char *const *folders) {
+    char *out = process->instance, *end = out + sizeof process->instance - 1;
+    if (in_cluster(process->config)) {
+        snprintf(out, sizeof process->instance, "%s.%s", process->config->namespace_,
+                 option_text(options, "lease-name"));
+        return;
+    }
+    uint64_t hash = 0;
+    char host[33] = "moonlet";
+    gethostname(host, sizeof host - 1);
+    for (; *folders; folders++) {
+        char *path = realpath(*folders, NULL);
+        hash = hash * 31 + str_hash(str_of(path ? path : *folders));
+        free(path);
+    }
+    for (const char *c = host; *c && out < end; c++)
+        *out++ = isalnum((unsigned char)*c) ? *c : '-';
+    snprintf(out, (size_t)(end - out), ".%08x", (unsigned)(hash ^ hash >> 32));
+}
+
+static enum registrar_mode webhook_mode(const struct options *options) {
+    const char *text = option_text(options, "webhooks");
+    switch (crd_mode(text ? text : option_text(options, "crds"))) {
+    case CRDS_CHECK:
+        return REGISTRAR_CHECK;
+    case CRDS_SKIP:
+        return REGISTRAR_SKIP;
+    default:
+        return REGISTRAR_APPLY;
+    }
+}
+
+static struct hooks_options hooks_options(struct process *process, const struct options *options,
+                                          const char *const *folders) {
+    struct hooks_options hooks = {.address = option_text(options, "webhook-bind-address"),
+                                  .may_move = !option_given(options, "webhook-bind-address"),
+                                  .host = option_text(options, "webhook-host"),
+                                  .port = (unsigned)option_number(options, "webhook-port"),
+                                  .service = option_text(options, "webhook-service"),
+                                  .cert_dir = option_text(options, "webhook-cert-dir"),
+                                  .secret = option_text(options, "webhook-secret"),
+                                  .lifetime_ns = option_duration(options, "webhook-cert-lifetime"),
+                                  .client_ca = option_text(options, "webhook-client-ca"),
+                                  .instance = process->instance,
+                                  .mode = webhook_mode(options)};
+    const char *ns = process->config->namespace_;
+    name_instance(process, options, folders);
+    if (hooks.service == NULL && hooks.host == NULL && in_cluster(process->config))
+        hooks.service = process->service = mem_printf("%s/moonlet", ns);
+    if (hooks.service && hooks.secret == NULL && hooks.cert_dir == NULL)
+        hooks.secret = process->secret = mem_printf("%s/moonlet-webhook", ns);
+    return hooks;
 }
 
 static int run_host(struct process *process, const struct command_context *context,
@@ -133,6 +215,7 @@ static int run_host(struct process *process, const struct command_context *conte
         .lease_name = option_text(options, "lease-name"),
         .lease_namespace = lease_ns ? lease_ns : process->config->namespace_,
         .identity = process->identity,
+        .hooks = hooks_options(process, options, folders),
         .lease_duration_ns = option_duration(options, "lease-duration"),
         .renew_deadline_ns = option_duration(options, "renew-deadline"),
         .retry_period_ns = option_duration(options, "retry-period"),
@@ -154,8 +237,8 @@ static int run(const struct command_context *context, struct options *options) {
     if (folders == NULL)
         return EXIT_USAGE;
     uint64_t workers = option_number(options, "workers");
-    if (workers < 1 || workers > 60) {
-        error_set(&err, ERROR_INVALID, "--workers: between 1 and 60");
+    if (workers < 1 || workers > 40) {
+        error_set(&err, ERROR_INVALID, "--workers: between 1 and 40");
         return cli_usage(options->command, &err);
     }
     if (option_given(options, "set")) { /* to be told of a wrong name before anything runs */

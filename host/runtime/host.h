@@ -18,6 +18,7 @@
  * Threads: core.
  */
 struct controller;
+struct hooks;
 struct intents;
 struct reload;
 struct telemetry;
@@ -53,11 +54,13 @@ struct host {
     char *const *namespaces; /* --namespace; NULL-terminated, NULL: all */
     uint64_t reload_grace_ns;
     bool leading;                       /* reconciles, schedules and startups run */
+    bool reachable;                     /* the API server has answered */
     bool draining;                      /* no new work */
     void (*changed)(struct host *host); /* something may have become idle or ready */
     void (*on_result)(struct controller *controller, const char *result, double seconds);
     struct install_options install_options;
     struct reload *reload;
+    struct hooks *hooks;
 };
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "addon/crds.h"
 #include "base/mem.h"
+#include "runtime/hooks.h"
 
 /* One CRD at a time: GET, compare, dry-run, apply, then GET until Established. */
 
@@ -22,7 +23,8 @@ struct install {
     struct kube_call *call;
     struct loop_timer timer;
     struct strbuf path;
-    char **previous; /* per CRD: what the server had, JSON; NULL: nothing or unchanged */
+    struct strbuf text; /* of the CRD in work */
+    char **previous;    /* per CRD: what the server had, JSON; NULL: nothing or unchanged */
     unsigned polls;
 };
 
@@ -37,8 +39,19 @@ static void end(struct install *install, const struct error *err) {
     install->done(install->context, err ? &copy : NULL);
 }
 
+/* As declared, with the converter that this host is. */
+static int prepare(struct install *install, struct error *err) {
+    const struct declared_crd *crd = &install->declaration->crds[install->at];
+    const struct registration_endpoint *endpoint = hooks_endpoint(install->host->hooks);
+    strbuf_clear(&install->text);
+    if (crd->converts && endpoint)
+        return registration_crd(crd, endpoint, &install->text, err);
+    strbuf_adds(&install->text, crd->json);
+    return install->text.failed ? error_set(err, ERROR_NOMEM, "no memory to install CRDs") : 0;
+}
+
 static const char *crd_json(const struct install *install) {
-    return install->declaration->crds[install->at].json;
+    return install->text.data;
 }
 
 static bool is_established(const struct dag *dag, node_t root) {
@@ -185,8 +198,11 @@ static void next_step(struct install *install) {
     while (install->step == STEP_READ && install->at < install->declaration->crd_count &&
            is_installed(install))
         install->at++;
+    struct error err;
     if (install->at == install->declaration->crd_count)
         install->done(install->context, NULL);
+    else if (prepare(install, &err) < 0)
+        end(install, &err);
     else
         send(install);
 }
@@ -278,5 +294,6 @@ void install_destroy(struct install *install) {
         mem_free(install->previous[i]);
     mem_free(install->previous);
     strbuf_finish(&install->path);
+    strbuf_finish(&install->text);
     mem_free(install);
 }

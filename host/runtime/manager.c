@@ -7,12 +7,13 @@
 
 #include "base/mem.h"
 #include "lease/elector.h"
+#include "runtime/hooks.h"
 #include "runtime/intents.h"
+#include "runtime/probes.h"
 #include "runtime/reload.h"
 #include "runtime/settings_map.h"
 #include "runtime/telemetry.h"
 #include "runtime/workers.h"
-#include "serve/server.h"
 
 #define DRAIN_NS (30 * NS_PER_S)
 
@@ -26,8 +27,7 @@ struct manager {
     const struct manager_options *options;
     struct host host;
     struct metrics *metrics;
-    struct server *metrics_server, *probe_server;
-    struct server_route metrics_routes[2], probe_routes[4];
+    struct probes *probes;
     struct elector *elector;
     struct settings_map *settings;
     struct loop_signal *signals[2];
@@ -36,7 +36,7 @@ struct manager {
     struct reclaim reclaim;
     unsigned told; /* signals received */
     int exit_code;
-    bool stopping, reachable, drained, left;
+    bool stopping, withdrawn, drained, left;
 };
 
 static void begin_stop(struct manager *manager, int exit_code);
@@ -81,83 +81,11 @@ static void on_greeting(struct loop_timer *timer) {
     manager->greeted = kube_call_start(manager->host.client, &request, on_greeted, manager, &err);
 }
 
-/* Metrics and probes */
-
-static void serve_metrics(void *context, bool verbose, struct server_answer *answer) {
-    struct manager *manager = context;
-    (void)verbose;
-    answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    metrics_write(manager->metrics, &answer->body);
-}
-
-static void serve_healthz(void *context, bool verbose, struct server_answer *answer) {
-    (void)context;
-    strbuf_adds(&answer->body, verbose ? "[+]ping ok\nhealthz check passed\n" : "ok");
-}
-
-static void serve_readyz(void *context, bool verbose, struct server_answer *answer) {
-    struct manager *manager = context;
-    struct strbuf why = {0};
-    bool synced = reload_ready(manager->host.reload, &why);
-    bool ready = synced && manager->reachable && !manager->stopping;
-    if (!ready)
-        answer->status = 503;
-    if (verbose || !ready)
-        strbuf_printf(&answer->body,
-                      "[%s]api-server%s\n[%s]controllers %s\n[%s]running%s\nreadyz check %s\n",
-                      manager->reachable ? "+" : "-", manager->reachable ? " ok" : " not reached",
-                      synced ? "+" : "-", synced ? "ok" : strbuf_view(&why).data,
-                      manager->stopping ? "-" : "+", manager->stopping ? " draining" : " ok",
-                      ready ? "passed" : "failed");
-    else
-        strbuf_adds(&answer->body, "ok");
-    strbuf_finish(&why);
-}
-
-static int start_server(struct manager *manager, const char *address, bool may_move,
-                        const struct server_route *routes, const char *what, struct server **ret,
-                        struct error *err) {
-    if (address == NULL || strcmp(address, "0") == 0 || *address == '\0')
-        return 0;
-    struct server_options options = {.loop = manager->host.loop,
-                                     .log = manager->host.log,
-                                     .address = address,
-                                     .may_move = may_move,
-                                     .routes = routes};
-    *ret = server_start(&options, err);
-    if (*ret == NULL)
-        return error_prefix(err, "%s", what);
-    struct log_field fields[] = {{"address", server_address(*ret), false}, {0}};
-    log_emit(manager->host.log, LOG_INFO, fields, "%s", what);
-    return 0;
-}
-
-static struct server_route
-route(const char *path, void (*handle)(void *context, bool verbose, struct server_answer *answer),
-      struct manager *manager) {
-    return (struct server_route){.path = path, .handle = handle, .context = manager};
-}
-
-static int start_servers(struct manager *manager, struct error *err) {
-    const struct manager_options *options = manager->options;
-    manager->metrics_routes[0] = route("/metrics", serve_metrics, manager);
-    manager->probe_routes[0] = route("/healthz", serve_healthz, manager);
-    manager->probe_routes[1] = route("/readyz", serve_readyz, manager);
-    manager->probe_routes[2] = route("/livez", serve_healthz, manager);
-    int rc =
-        start_server(manager, options->metrics_address, options->metrics_may_move,
-                     manager->metrics_routes, "serving metrics", &manager->metrics_server, err);
-    return rc < 0 ? rc
-                  : start_server(manager, options->probe_address, options->probe_may_move,
-                                 manager->probe_routes, "serving health probes",
-                                 &manager->probe_server, err);
-}
-
 /* What the rest of the host tells */
 
 static void on_request(void *context, const char *method, int status) {
     struct manager *manager = context;
-    manager->reachable = status > 0 || manager->reachable;
+    manager->host.reachable |= status > 0;
     if (manager->host.telemetry)
         telemetry_request(manager->host.telemetry, method, status);
 }
@@ -195,6 +123,7 @@ static void on_started(void *context) {
     log_info(manager->host.log, "leading");
     telemetry_leader(manager->host.telemetry, manager->options->lease_name, true);
     reload_wake(manager->host.reload);
+    hooks_update(manager->host.hooks);
     on_changed(&manager->host);
 }
 
@@ -206,6 +135,7 @@ static void on_stopped(void *context) {
     elector_destroy(manager->elector);
     manager->elector = NULL;
     reload_cancel_all(manager->host.reload);
+    hooks_cancel_all(manager->host.hooks);
     begin_stop(manager, 3);
 }
 
@@ -274,7 +204,14 @@ static void on_drain(struct loop_timer *timer) {
              (int)(DRAIN_NS / NS_PER_S));
     manager->drained = true;
     reload_cancel_all(manager->host.reload);
+    hooks_cancel_all(manager->host.hooks);
     loop_timer_start(timer, 10 * NS_PER_S);
+}
+
+static void on_withdrawn(void *context) {
+    struct manager *manager = context;
+    manager->withdrawn = true;
+    on_changed(&manager->host);
 }
 
 static void begin_stop(struct manager *manager, int exit_code) {
@@ -282,6 +219,8 @@ static void begin_stop(struct manager *manager, int exit_code) {
         return;
     manager->stopping = manager->host.draining = true;
     manager->exit_code = exit_code;
+    reload_free_quiet(manager->host.reload);
+    hooks_drain(manager->host.hooks, on_withdrawn, manager);
     loop_timer_start(&manager->drain, DRAIN_NS);
     on_changed(&manager->host);
 }
@@ -318,7 +257,7 @@ static void on_settle(struct loop_timer *timer) {
     struct manager *manager = CONTAINER_OF(timer, struct manager, settle);
     struct reload *reload = manager->host.reload;
     if (manager->stopping) {
-        if (reload_quiet(reload))
+        if (manager->withdrawn && hooks_quiet(manager->host.hooks) && reload_quiet(reload))
             finish_stop(manager);
         else
             loop_timer_start(timer, 10 * NS_PER_MS);
@@ -330,7 +269,8 @@ static void on_settle(struct loop_timer *timer) {
     }
     if (!manager->options->once || !manager->host.leading)
         return;
-    if (reload_settled(reload) && event_recorder_idle(manager->host.events))
+    if (reload_settled(reload) && hooks_settled(manager->host.hooks) &&
+        event_recorder_idle(manager->host.events))
         end_once(manager);
     else
         loop_timer_start(timer, 20 * NS_PER_MS);
@@ -391,10 +331,18 @@ static int start(struct manager *manager, struct error *err) {
     host->reload =
         reload_create(host, options->folders, options->script_config, options->watch_files, err);
     if (host->reload == NULL || (manager->metrics = metrics_create(err)) == NULL ||
-        (host->telemetry = telemetry_create(host, manager->metrics, err)) == NULL)
+        (host->telemetry = telemetry_create(host, manager->metrics, err)) == NULL ||
+        (host->hooks = hooks_create(host, &options->hooks, err)) == NULL)
         return err->code;
     host->reload->on_outcome = on_outcome;
-    rc = start_servers(manager, err);
+    struct probes_options probes = {.host = host,
+                                    .metrics = manager->metrics,
+                                    .metrics_address = options->metrics_address,
+                                    .probe_address = options->probe_address,
+                                    .metrics_may_move = options->metrics_may_move,
+                                    .probe_may_move = options->probe_may_move};
+    manager->probes = probes_start(&probes, err);
+    rc = manager->probes ? 0 : err->code;
     if (rc == 0)
         rc = start_leadership(manager, err);
     if (rc < 0)
@@ -418,8 +366,8 @@ static void stop(struct manager *manager) {
     struct host *host = &manager->host;
     settings_map_stop(manager->settings);
     elector_destroy(manager->elector);
-    server_stop(manager->metrics_server);
-    server_stop(manager->probe_server);
+    hooks_destroy(host->hooks);
+    probes_stop(manager->probes);
     reload_destroy(host->reload);
     workers_stop(host);
     informer_set_destroy(host->informers);

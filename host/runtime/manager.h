@@ -2,7 +2,7 @@
 #define MOONLET_RUNTIME_MANAGER_H
 
 #include "http/http.h"
-#include "runtime/host.h"
+#include "runtime/hooks.h"
 
 /*
  * Manager: starts and stops a host in order, and runs it until it is told to end.
@@ -30,6 +30,8 @@ struct manager_options {
     struct install_options crds;
     uint64_t reload_grace_ns; /* 0 = 10 s */
     bool watch_files, once, strict;
+
+    struct hooks_options hooks;
 
     const char *metrics_address, *probe_address; /* "0" = none */
     bool metrics_may_move, probe_may_move;

@@ -1,15 +1,11 @@
-#include "runtime/program.h"
+#include "runtime/program_internal.h"
 
 #include "base/mem.h"
 #include "runtime/access.h"
 #include "runtime/controller.h"
-#include "runtime/errand.h"
 #include "runtime/inbox.h"
 #include "runtime/install.h"
-#include "runtime/names.h"
 #include "runtime/reload.h"
-#include "runtime/schedule.h"
-#include "runtime/workers.h"
 
 static void set_state(struct program *program, enum program_state state) {
     program->state = state;
@@ -17,13 +13,19 @@ static void set_state(struct program *program, enum program_state state) {
 }
 
 const char *program_state_name(enum program_state state) {
-    static const char *const names[] = {"loading", "installing CRDs", "checking permissions",
-                                        "waiting", "ready",           "live",
-                                        "retired", "failed"};
+    static const char *const names[] = {"loading",
+                                        "waiting for HTTPS",
+                                        "installing CRDs",
+                                        "checking permissions",
+                                        "waiting",
+                                        "ready",
+                                        "live",
+                                        "retired",
+                                        "failed"};
     return names[state];
 }
 
-static void fail(struct program *program, const struct error *err, bool environment) {
+void program_fail(struct program *program, const struct error *err, bool environment) {
     program->error = *err;
     program->environment = environment;
     if (program->install && program->state != PROGRAM_INSTALLING)
@@ -105,7 +107,7 @@ static void start_informers(struct program *program) {
     program->waiting_since_ns = loop_now(program->host->loop);
     for (size_t i = 0; i < program->count; i++)
         if (add_feeds(&program->editions[i], &err) < 0) {
-            fail(program, &err, /* environment= */ false);
+            program_fail(program, &err, /* environment= */ false);
             return;
         }
     for (size_t i = 0; i < program->count; i++)
@@ -119,7 +121,7 @@ static void start_informers(struct program *program) {
 static void on_access(void *context, const struct error *err) {
     struct program *program = context;
     if (err)
-        fail(program, err, /* environment= */ true);
+        program_fail(program, err, /* environment= */ true);
     else
         start_informers(program);
 }
@@ -141,7 +143,7 @@ static void on_installed(void *context, const struct error *err) {
     struct program *program = context;
     struct error failure;
     if (err) {
-        fail(program, err, /* environment= */ true);
+        program_fail(program, err, /* environment= */ true);
         return;
     }
     for (size_t i = 0; i < program->declaration->crd_count; i++)
@@ -150,64 +152,16 @@ static void on_installed(void *context, const struct error *err) {
     program->access = access_start(program->host, program->declaration, declared_before(program),
                                    on_access, program, &failure);
     if (program->access == NULL)
-        fail(program, &failure, /* environment= */ true);
+        program_fail(program, &failure, /* environment= */ true);
 }
 
-/* What only the host can check: cron expressions and their zones. */
-static int check_schedules(const struct program *program, struct error *err) {
-    for (size_t i = 0; i < program->declaration->count; i++) {
-        const struct definition *d = &program->declaration->definitions[i];
-        if (d->type != DEFINITION_SCHEDULE)
-            continue;
-        struct schedule *schedule = schedule_parse(d->cron ? d->cron : "", d->zone, err);
-        if (schedule == NULL)
-            return error_prefix(err, "%s: schedule \"%s\"", d->source, d->name);
-        schedule_destroy(schedule);
-    }
-    return 0;
-}
-
-static int make_editions(struct program *program, struct error *err) {
-    size_t count = program->declaration->count;
-    program->editions = mem_calloc(count, sizeof *program->editions);
-    if (program->editions == NULL)
-        return error_set(err, ERROR_NOMEM, "no memory for %s", program->source->name);
-    for (size_t i = 0; i < count; i++)
-        program->editions[i] = (struct edition){.program = program,
-                                                .definition = &program->declaration->definitions[i],
-                                                .index = (unsigned)i};
-    program->count = count;
-    return 0;
-}
-
-static void on_loaded(void *context, struct worker_script *script, const char *declaration,
-                      const struct error *err) {
-    struct program *program = context;
-    struct error failure;
-    program->loading = false;
-    program->script = script;
-    if (err && (err->code == ERROR_CANCELLED || err->code == ERROR_UNAVAILABLE))
-        script_source_ref(program->source); /* the lost thread's, for good */
-    if (program->abandoned) {
-        program_destroy(program);
-        return;
-    }
-    if (err) {
-        fail(program, err, /* environment= */ err->code == ERROR_CANCELLED);
-        return;
-    }
-    program->declaration = declaration_parse(str_of(declaration), &failure);
-    if (program->declaration == NULL || check_schedules(program, &failure) < 0 ||
-        make_editions(program, &failure) < 0 || names_check(program, &failure) < 0) {
-        fail(program, &failure, /* environment= */ false);
-        return;
-    }
+void program_install(struct program *program) {
+    struct error err;
     program->state = PROGRAM_INSTALLING;
-    program->install =
-        install_start(program->host, program->declaration, declared_before(program),
-                      &program->host->install_options, on_installed, program, &failure);
+    program->install = install_start(program->host, program->declaration, declared_before(program),
+                                     &program->host->install_options, on_installed, program, &err);
     if (program->install == NULL)
-        fail(program, &failure, /* environment= */ true);
+        program_fail(program, &err, /* environment= */ true);
 }
 
 static void on_flush(struct loop_timer *timer) {
@@ -234,12 +188,7 @@ struct program *program_start(struct host *host, struct script_source *source, c
     program->created_ns = loop_now(host->loop);
     list_init(&program->link);
     loop_timer_init(host->loop, &program->flush, on_flush);
-    program->loading = true;
-    struct script_limits limits = host->limits;
-    limits.seed = rng_next(&host->rng);
-    if (worker_load(workers_choose(host), program->source, &limits, config, on_loaded, program,
-                    err) < 0) {
-        program->loading = false;
+    if (program_load(program, err) < 0) {
         program_destroy(program);
         return NULL;
     }
@@ -267,7 +216,9 @@ int program_go_live(struct program *program, struct error *err) {
     for (size_t i = 0; i < program->count; i++)
         for (size_t k = 0; k < program->editions[i].feed_count; k++)
             add_view(&views[at++], &program->editions[i].feeds[k]);
-    int rc = worker_bind(program->script, views, count, err);
+    int rc = program->script ? worker_bind(program->script, views, count, err) : 0;
+    if (rc == 0 && program->serving)
+        rc = worker_bind(program->serving, views, count, err);
     mem_free(views);
     if (rc < 0)
         return rc;
@@ -313,11 +264,17 @@ void program_destroy(struct program *program) {
     program_drop_inbox(program);
     stop_feeds(program);
     worker_unload(program->script);
+    worker_unload(program->serving);
     mem_free(program->editions);
     declaration_destroy(program->declaration);
     script_source_unref(program->source);
     mem_free(program->config);
     mem_free(program);
+}
+
+bool program_lost(const struct program *program) {
+    return (program->script && worker_script_lost(program->script)) ||
+           (program->serving && worker_script_lost(program->serving));
 }
 
 void program_ref(struct program *program) {

@@ -7,13 +7,15 @@
 /*
  * Program: one version of one controller file, from loading to its last call.
  *
- * Is:      the steps load -> CRDs -> permissions -> informers synced (R10, R11), and the inbox of
- *          changes for the Lua in its event path (R9).
+ * Is:      the steps load -> HTTPS -> CRDs -> permissions -> informers synced (R10, R11), and the
+ *          inbox of changes for the Lua in its event path (R9). What it answers over HTTPS runs in
+ *          an isolate of its own, on a thread of its own.
  * Is not:  the choice which version is live (runtime/reload.h).
  * Threads: core. Yields: never; `changed` is called at each new state.
  */
 enum program_state {
     PROGRAM_LOADING,
+    PROGRAM_ENDPOINT,   /* HTTPS is up before a CRD names it (R11) */
     PROGRAM_INSTALLING, /* CRDs */
     PROGRAM_CHECKING,   /* permissions */
     PROGRAM_SYNCING,    /* informers; see program->error when one waits */
@@ -38,11 +40,12 @@ struct edition { /* one definition of a program */
 struct program {
     struct list link; /* of the reloader's */
     struct host *host;
-    struct script_source *source; /* a reference */
-    char *config;                 /* JSON, for a rebuild */
-    const struct program *before; /* the version that is live while this one gets ready, or NULL:
-                                     what it has installed and may do is not asked again */
-    struct worker_script *script;
+    struct script_source *source;  /* a reference */
+    char *config;                  /* JSON, for a rebuild */
+    const struct program *before;  /* the version that is live while this one gets ready, or NULL:
+                                      what it has installed and may do is not asked again */
+    struct worker_script *script;  /* NULL when it has nothing but webhooks */
+    struct worker_script *serving; /* NULL when it has none */
     struct declaration *declaration;
     struct edition *editions;
     size_t count;
@@ -71,12 +74,16 @@ struct program *program_start(struct host *host, struct script_source *source, c
                               void (*changed)(struct program *program),
                               void (*died)(struct program *program), void *context,
                               struct error *err);
+/* ENDPOINT: HTTPS is up (err NULL), or cannot be. */
+void program_endpoint(struct program *program, const struct error *err);
 /* READY -> LIVE: binds the views, tells the script's handlers what to read. */
 int program_go_live(struct program *program, struct error *err);
 /* Feeds stop; informers stay until it is destroyed, so that the next version shares them. */
 void program_retire(struct program *program);
 /* Frees it now, or when the last call has ended. NULL is fine. */
 void program_destroy(struct program *program);
+/* Was one of its isolates on a thread that was given up? */
+bool program_lost(const struct program *program);
 void program_ref(struct program *program);
 void program_unref(struct program *program);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "runtime/hooks.h"
 #include "runtime/note.h"
 #include "runtime/removal.h"
 
@@ -103,7 +104,10 @@ static int attach(struct slot *slot, struct program *program, bool reload, struc
     struct reload *owner = slot->reload;
     for (size_t i = 0; i < program->count; i++) {
         struct edition *edition = &program->editions[i];
-        if (edition->definition->type != DEFINITION_CONTROLLER) {
+        enum definition_type type = edition->definition->type;
+        if (type == DEFINITION_WEBHOOK || type == DEFINITION_CONVERSION)
+            continue; /* runtime/hooks.h finds it when it is asked for */
+        if (type != DEFINITION_CONTROLLER) {
             edition->errand = errand_start(edition, err);
             if (edition->errand == NULL)
                 return err->code;
@@ -137,12 +141,23 @@ static void drop_missing(struct slot *slot, const struct program *old,
     }
 }
 
-/* Retired programs go as soon as nothing runs in them. */
+/* Retired programs go as soon as nothing runs in them; of a removed file, once the API server does
+ * not call its webhooks any more. */
 static void free_quiet(struct slot *slot) {
+    const struct host *host = slot->reload->host;
     struct list *link, *next;
+    bool called = slot->live == NULL && !host->draining && !hooks_settled(host->hooks);
     LIST_EACH(link, next, &slot->old) {
-        program_destroy(CONTAINER_OF(link, struct program, link));
+        struct program *program = CONTAINER_OF(link, struct program, link);
+        if (!called || program->serving == NULL)
+            program_destroy(program);
     }
+}
+
+void reload_free_quiet(struct reload *reload) {
+    struct list *link, *next;
+    LIST_EACH(link, next, &reload->slots)
+    free_quiet(CONTAINER_OF(link, struct slot, link));
 }
 
 static void report_swap(struct slot *slot, const struct program *program, bool reload) {
@@ -181,6 +196,7 @@ static void swap(struct slot *slot) {
     slot->env_failures = 0;
     slot->suspended = false;
     report_swap(slot, program, reload);
+    hooks_update(slot->reload->host->hooks);
     slot->reload->host->changed(slot->reload->host);
 }
 
@@ -239,9 +255,9 @@ void reload_rebuild_lost(struct reload *reload) {
     struct list *link, *next;
     LIST_EACH(link, next, &reload->slots) {
         struct slot *slot = CONTAINER_OF(link, struct slot, link);
-        if (slot->next && slot->next->script && worker_script_lost(slot->next->script))
+        if (slot->next && program_lost(slot->next))
             load(slot, slot->next->source);
-        if (slot->live && worker_script_lost(slot->live->script))
+        if (slot->live && program_lost(slot->live))
             on_died(slot->live);
     }
 }
@@ -307,6 +323,7 @@ static void remove_slot(struct slot *slot) {
     log_info(slot->reload->host->log, "%s: removed; its controllers stop", slot->name);
     detach(slot, live, 30 * NS_PER_S);
     drop_missing(slot, live, NULL);
+    hooks_update(slot->reload->host->hooks);
     free_quiet(slot);
 }
 

@@ -56,6 +56,9 @@ bool reload_quiet(const struct reload *reload);
 void reload_cancel_all(struct reload *reload);
 void reload_destroy(struct reload *reload); /* everything quiet by then; NULL is fine */
 
+/* Webhooks were unregistered, or draining has begun: what only waited for that goes. */
+void reload_free_quiet(struct reload *reload);
+
 /* A worker's thread was lost: the files that ran on it are loaded anew. */
 void reload_rebuild_lost(struct reload *reload);
 

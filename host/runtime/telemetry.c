@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "runtime/hooks.h"
 #include "runtime/intents.h"
 #include "runtime/reload.h"
 #include "json/scan.h"
@@ -29,6 +30,10 @@ enum family {
     LOAD_FAILURES,
     RELOAD_SECONDS,
     SKIPPED,
+    WEBHOOKS,
+    WEBHOOK_TIME,
+    WEBHOOKS_OPEN,
+    CERTIFICATE_END,
     INTENTS,
     CACHE_OBJECTS,
     CACHE_BYTES,
@@ -61,6 +66,8 @@ static const char *const by_result[] = {"controller", "result", NULL};
 static const char *const by_code[] = {"code", "method", "host", NULL};
 static const char *const by_version[] = {"version", NULL};
 static const char *const by_outcome[] = {"outcome", NULL};
+static const char *const by_webhook[] = {"webhook", NULL};
+static const char *const by_webhook_code[] = {"webhook", "code", NULL};
 static const char *const by_state[] = {"file", "state", NULL};
 
 static const struct {
@@ -100,6 +107,15 @@ static const struct {
                         "From the start of the last successful load to its going live.", NULL},
     [SKIPPED] = {METRIC_COUNTER, "moonlet_writes_skipped_total",
                  "Writes not sent because they would have changed nothing.", by_controller},
+    [WEBHOOKS] = {METRIC_COUNTER, "controller_runtime_webhook_requests_total",
+                  "Admission and conversion requests by HTTP status code.", by_webhook_code},
+    [WEBHOOK_TIME] = {METRIC_HISTOGRAM, "controller_runtime_webhook_latency_seconds",
+                      "From a request's arrival to its answer.", by_webhook},
+    [WEBHOOKS_OPEN] = {METRIC_GAUGE, "moonlet_webhook_requests_in_flight",
+                       "Admission and conversion requests in work.", NULL},
+    [CERTIFICATE_END] = {METRIC_GAUGE, "moonlet_webhook_certificate_expiry_seconds",
+                         "When the certificate webhooks are served with ends, since the epoch.",
+                         NULL},
     [INTENTS] = {METRIC_GAUGE, "moonlet_apply_intents", "Remembered applies.", NULL},
     [CACHE_OBJECTS] = {METRIC_GAUGE, "moonlet_cache_objects", "Cached objects by kind.", by_kind},
     [CACHE_BYTES] = {METRIC_GAUGE, "moonlet_cache_bytes", "Estimated bytes of cached objects.",
@@ -166,6 +182,20 @@ static void collect_controllers(struct telemetry *telemetry) {
     }
 }
 
+/* Both isolates of a file that reconciles and answers webhooks. */
+static void collect_isolates(struct telemetry *telemetry, const char *file,
+                             const struct program *program) {
+    const struct worker_script *scripts[] = {program->script, program->serving};
+    double bytes = 0, seconds = 0;
+    for (int i = 0; i < 2; i++)
+        if (scripts[i]) {
+            bytes += (double)worker_script_memory(scripts[i]);
+            seconds += (double)worker_script_cpu(scripts[i]) / 1e9;
+        }
+    set(telemetry, ISOLATE_BYTES, bytes, file);
+    set(telemetry, ISOLATE_CPU, seconds, file);
+}
+
 static void collect_files(struct telemetry *telemetry) {
     struct list *link, *next;
     metric_clear(telemetry->families[PROGRAM_STATE]);
@@ -179,14 +209,18 @@ static void collect_files(struct telemetry *telemetry) {
                                        : "failed";
         metric_set(telemetry->families[PROGRAM_STATE], 1,
                    (const char *const[]){slot->name, state, NULL});
-        if (slot->live && slot->live->script) {
-            set(telemetry, ISOLATE_BYTES, (double)worker_script_memory(slot->live->script),
-                slot->name);
-            set(telemetry, ISOLATE_CPU, (double)worker_script_cpu(slot->live->script) / 1e9,
-                slot->name);
-        }
+        if (slot->live)
+            collect_isolates(telemetry, slot->name, slot->live);
     }
     set(telemetry, RELOAD_SECONDS, (double)telemetry->host->reload->last_swap_ns / 1e9, NULL);
+}
+
+static void collect_hooks(struct telemetry *telemetry) {
+    const struct hooks *hooks = telemetry->host->hooks;
+    int64_t end = hooks_certificate_end(hooks);
+    set(telemetry, WEBHOOKS_OPEN, (double)hooks_in_flight(hooks), NULL);
+    if (end > 0)
+        set(telemetry, CERTIFICATE_END, (double)end, NULL);
 }
 
 static void collect_cache(struct telemetry *telemetry) {
@@ -242,6 +276,7 @@ static void collect(void *context) {
     struct event_stats events = event_recorder_stats(host->events);
     collect_controllers(telemetry);
     collect_files(telemetry);
+    collect_hooks(telemetry);
     collect_cache(telemetry);
     set(telemetry, EVENTS, (double)events.sent, "sent");
     set(telemetry, EVENTS, (double)events.dropped, "dropped");
@@ -311,6 +346,14 @@ void telemetry_result(struct telemetry *telemetry, const char *controller, const
                   (const char *const[]){controller, result, NULL});
     metric_record(telemetry->families[RECONCILE_ERRORS], strcmp(result, "error") == 0, name);
     metric_record(telemetry->families[RECONCILE_TIME], seconds, name);
+}
+
+void telemetry_webhook(struct telemetry *telemetry, const char *webhook, int status,
+                       double seconds) {
+    char code[16];
+    snprintf(code, sizeof code, "%d", status);
+    metric_record(telemetry->families[WEBHOOKS], 1, (const char *const[]){webhook, code, NULL});
+    metric_record(telemetry->families[WEBHOOK_TIME], seconds, (const char *const[]){webhook, NULL});
 }
 
 void telemetry_skipped(struct telemetry *telemetry, const char *controller) {

@@ -19,6 +19,9 @@ void telemetry_destroy(struct telemetry *telemetry); /* NULL is fine; the regist
 void telemetry_request(struct telemetry *telemetry, const char *method, int status);
 void telemetry_result(struct telemetry *telemetry, const char *controller, const char *result,
                       double seconds);
+/* A request over HTTPS was answered. */
+void telemetry_webhook(struct telemetry *telemetry, const char *webhook, int status,
+                       double seconds);
 void telemetry_skipped(struct telemetry *telemetry, const char *controller);
 void telemetry_reload(struct telemetry *telemetry, const char *file, bool ok);
 void telemetry_leader(struct telemetry *telemetry, const char *lease, bool leading);

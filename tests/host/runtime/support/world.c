@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "runtime/hooks.h"
 #include "runtime/intents.h"
 #include "runtime/telemetry.h"
 
@@ -95,7 +96,10 @@ static void start_host(struct world *world) {
     host->reload = reload_create(host, world->folders, NULL, /* watch= */ false, &err);
     world->metrics = metrics_create(&err);
     host->telemetry = telemetry_create(host, world->metrics, &err);
+    struct hooks_options hooks = {.instance = "test", .address = "127.0.0.1:0"};
+    host->hooks = hooks_create(host, &hooks, &err);
     assert_non_null(host->telemetry);
+    assert_non_null(host->hooks);
     struct worker_options worker = {.core = host->loop,
                                     .engine = &world->engine.type,
                                     .log = host->log,
@@ -142,6 +146,7 @@ void world_begin(struct world *world) {
 void world_end(struct world *world) {
     struct host *host = &world->host;
     world_until(world, reload_quiet(host->reload));
+    hooks_destroy(world->host.hooks);
     reload_destroy(host->reload);
     worker_stop(world->workers[0]);
     informer_set_destroy(host->informers);
