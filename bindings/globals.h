@@ -6,9 +6,9 @@
 /*
  * Globals: which global names a chunk reads and sets, found without running it.
  *
- * core.globals(function) -> list of { name =, at = "file:line", set = boolean } | nothing, when this
- * LuaJIT's bytecode is not as expected.
- * Threads: the isolate's. Yields: never. Raises when there is no memory.
+ * core.globals(function) -> list of { name =, at = "file:line", set = boolean } | nothing, when
+ * this LuaJIT's bytecode is not as expected. Threads: the isolate's. Yields: never. Raises when
+ * there is no memory.
  */
 int core_globals(lua_State *L);
 

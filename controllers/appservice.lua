@@ -16,11 +16,19 @@ local AppService = moonlet.resource {
   scale = { spec = ".spec.size", status = ".status.replicas" },
 }
 
+-- A named targetPort is a port of the container with that name; two ServicePorts may lead to one port.
 local function container_ports(ports)
-  local out = {}
-  for i, port in ipairs(ports) do
-    local target = type(port.targetPort) == "number" and port.targetPort or port.port
-    out[i] = { containerPort = target, protocol = port.protocol or "TCP" }
+  local out, seen = {}, {}
+  for _, port in ipairs(ports) do
+    local target, name = port.targetPort, nil
+    if type(target) ~= "number" then target, name = port.port, target end
+    local protocol = port.protocol or "TCP"
+    local key = protocol .. target
+    if not seen[key] then
+      seen[key] = { containerPort = target, protocol = protocol }
+      out[#out + 1] = seen[key]
+    end
+    seen[key].name = seen[key].name or name
   end
   return out
 end

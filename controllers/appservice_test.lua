@@ -26,6 +26,18 @@ t.case("makes a Deployment of `size` pods and a NodePort Service that selects th
   t.equal(run.get("v1/Service", "demo").metadata.ownerReferences[1].uid, "1")
 end)
 
+t.case("a named targetPort finds a container port of that name, and each port stands there once", function()
+  local run = t.call(controller, "reconcile", app { image = "nginx", ports = {
+    { name = "web", port = 80, targetPort = "http" }, { name = "alt", port = 8080, targetPort = 80 },
+    { name = "dns", port = 53, protocol = "UDP" },
+  } })
+  t.equal(run.error, nil)
+  t.equal(run.applied[1].spec.template.spec.containers[1].ports, {
+    { containerPort = 80, protocol = "TCP", name = "http" }, { containerPort = 53, protocol = "UDP" },
+  })
+  t.equal(#run.applied[2].spec.ports, 3)
+end)
+
 t.case("one pod when no size is said", function()
   local run = t.call(controller, "reconcile", app { image = "nginx", ports = { { port = 80 } } })
   t.equal(run.applied[1].spec.replicas, 1)

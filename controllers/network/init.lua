@@ -22,8 +22,24 @@ local Network = moonlet.resource {
   columns = { State = ".status.state", CIDR = ".spec.cidr" },
 }
 
+local tokens = {} -- namespace -> the last one read, for when its Secret goes before the last network
+
 local function service(ctx)
-  return neutron.new(ctx.config.url, ctx:secret("network-service", "token"))
+  local token = ctx:secret("network-service", "token")
+  tokens[ctx.key.namespace] = token
+  return neutron.new(ctx.config.url, token)
+end
+
+-- The service, or nil when the namespace is on its way out with the Secret gone and no token known:
+-- no Secret can be made there any more, and waiting for one would keep the namespace for ever.
+local function last_service(ctx)
+  local ok, found = pcall(service, ctx)
+  if ok then return found end
+  local namespace = ctx:get("v1/Namespace", ctx.key.namespace)
+  local leaving = not namespace or namespace.metadata.deletionTimestamp
+  if not leaving or found.code ~= "not_found" then error(found, 0) end
+  local token = tokens[ctx.key.namespace]
+  return token and neutron.new(ctx.config.url, token)
 end
 
 -- What never changes and nobody else has: a spec may change between creation and removal.
@@ -56,6 +72,7 @@ local network = moonlet.controller {
     return ctx:by(Network, "by_tenant", tenant.metadata.name)
   end } },
   index = { [tostring(Network)] = { by_tenant = function(net) return net.spec.tenant end } },
+  reads = { { "v1/Namespace", metadata_only = true } },
   secrets = { "network-service" },
   http = { "http://127.0.0.1:9696", "https://neutron.example.com" },
   retry = { max = "1m" },
@@ -88,7 +105,11 @@ local network = moonlet.controller {
 
   -- Runs until it has succeeded once, also over restarts: each removal is fine when already done.
   finalize = function(net, ctx)
-    local external, name = service(ctx), external_name(net)
+    local external, name = last_service(ctx), external_name(net)
+    if not external then
+      ctx.log:warn("the token went with the namespace; what the service has is left there", { external = name })
+      return
+    end
     external:remove("router", name)
     external:remove("subnet", name)
     external:remove("network", name) -- one that was given by id does not have this name

@@ -27,10 +27,32 @@ local function find(self, kind, name)
   return list and list[1] or nil
 end
 
---- The id of the network, subnet or router of that name; made when it is not there.
+-- What the service can change in place; the rest of a subnet or router is made anew.
+local CHANGEABLE = { gateway_ip = true }
+
+-- The fields that differ, and whether all of them can be changed in place.
+local function difference(existing, fields)
+  local changes, in_place = {}, true
+  for name, value in pairs(fields) do
+    if existing[name] ~= value then
+      changes[name] = value
+      in_place = in_place and CHANGEABLE[name] == true
+    end
+  end
+  return changes, in_place
+end
+
+--- The id of the network, subnet or router of that name: made when it is not there, brought to these
+--- fields when it has others. A network stays as it was made, since others stand on it.
 function M:ensure(kind, name, fields)
   local existing = find(self, kind, name)
-  if existing then return existing.id end
+  if existing then
+    local changes, in_place = difference(existing, kind == "network" and {} or fields)
+    if next(changes) == nil then return existing.id end
+    local path = ("/v2.0/%ss/%s"):format(kind, existing.id)
+    if in_place and call(self, "PUT", path, { [kind] = changes }) then return existing.id end
+    call(self, "DELETE", path)
+  end
   fields.name = name
   return call(self, "POST", ("/v2.0/%ss"):format(kind), { [kind] = fields })[kind].id
 end

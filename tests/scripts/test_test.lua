@@ -155,6 +155,16 @@ t.case("answers stand in for secrets, services and refusals", function()
   t.equal(run.requests[2].method, "GET")
 end)
 
+t.case("an answer that is a function gets the request as it is noted", function()
+  local run = reconcile(function()
+    http.post { url = "https://api.example.com/v1", json = { a = 1 } }
+  end, { answers = { http = function(request)
+    t.equal({ request.method, request.url, request.body }, { "POST", "https://api.example.com/v1", '{"a":1}' })
+    return { status = 204 }
+  end } })
+  t.equal(run.error, nil)
+end)
+
 t.case("objects get their CRD's defaults, as the server gives them", function()
   local run = t.call(controller(function(obj, ctx) ctx:set_status { size = obj.spec.size } end), "reconcile", app {})
   t.equal(run.status, { size = 1 })

@@ -313,8 +313,8 @@ end
 
 function Rehearsal:answer(op, request)
   if op == "http" then
-    note(self.run.requests, { method = request.method, url = request.url, headers = request.headers,
-      body = request.text })
+    request = { method = request.method, url = request.url, headers = request.headers, body = request.text }
+    note(self.run.requests, request)
   end
   local given, value = self:given(op, request)
   if given then

@@ -4,6 +4,7 @@
 //	POST   /v2.0/networks      {"network": {"name": "demo", ...}} -> 201 {"network": {"id": ..., ...}}
 //	GET    /v2.0/networks?name=demo                              -> 200 {"networks": [...]}
 //	GET    /v2.0/networks/ID                                     -> 200 {"network": {...}} or 404
+//	PUT    /v2.0/networks/ID   {"network": {...}}                 -> 200 {"network": {...}} or 404
 //	DELETE /v2.0/networks/ID                                     -> 204 or 404
 //
 // and the same for subnets and routers. The token comes as "Authorization: Bearer" or "X-Auth-Token".
@@ -98,6 +99,17 @@ func (s *Service) Things(collection string) int {
 	return len(s.things[collection])
 }
 
+// Values are those of one field in the things of a collection.
+func (s *Service) Values(collection, field string) []any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var values []any
+	for _, thing := range s.things[collection] {
+		values = append(values, thing[field])
+	}
+	return values
+}
+
 // DeletedTwice names the things that were deleted more than once with success, which must be none,
 // and those that a caller tried to delete again.
 func (s *Service) DeletedTwice() []string {
@@ -125,7 +137,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		call.ID = parts[2]
 	}
 	var body map[string]map[string]any
-	if r.Method == http.MethodPost {
+	if r.Method == http.MethodPost || r.Method == http.MethodPut {
 		_ = json.NewDecoder(r.Body).Decode(&body)
 	}
 	s.mu.Lock()
@@ -189,13 +201,20 @@ func (s *Service) serve(call *Call, r *http.Request, body map[string]map[string]
 		if thing := all[call.ID]; thing != nil {
 			return http.StatusOK, map[string]any{one: thing}
 		}
+	case http.MethodPut:
+		if thing := all[call.ID]; thing != nil {
+			for name, value := range body[one] {
+				thing[name] = value
+			}
+			return http.StatusOK, map[string]any{one: thing}
+		}
 	case http.MethodDelete:
 		if all[call.ID] != nil {
 			delete(all, call.ID)
 			return http.StatusNoContent, nil
 		}
 	default:
-		return http.StatusMethodNotAllowed, failed("GET, POST and DELETE are served")
+		return http.StatusMethodNotAllowed, failed("GET, POST, PUT and DELETE are served")
 	}
 	return http.StatusNotFound, failed("there is no " + call.Collection + " " + call.ID)
 }
