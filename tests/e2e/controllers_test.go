@@ -108,6 +108,24 @@ func TestInvitedIsAccepted(t *testing.T) {
 		return nil
 	})
 	m.EventuallyLogs("Hello asta, who speaks Go")
+	lines := strings.Split(env.Kubectl(t, "--namespace", env.NS, "get", "astaxies"), "\n")
+	if head := strings.Fields(lines[0]); strings.Join(head, " ") != "NAME LANGUAGE STATE AGE" {
+		t.Errorf("kubectl prints %q", lines[0])
+	}
+	if row := strings.Fields(lines[1]); len(row) != 4 || strings.Join(row[:3], " ") != "asta Go Accepted" {
+		t.Errorf("kubectl prints %q", lines[1])
+	}
+	_, err := guests.Patch(harness.Background(), "asta", types.MergePatchType, []byte(`{"spec":{"language":"Lua"}}`),
+		meta.PatchOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.EventuallyLogs("asta was updated")
+	_, err = guests.Patch(harness.Background(), "asta", types.MergePatchType, []byte(`{"status":{"state":"Late"}}`),
+		meta.PatchOptions{}, "status")
+	if err == nil || !strings.Contains(err.Error(), "Accepted") {
+		t.Errorf("a state that is none of the enum: %v", err)
+	}
 	if err := guests.Delete(harness.Background(), "asta", meta.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +150,63 @@ func TestExamplesRunOnceAndEnd(t *testing.T) {
 	if err != nil || *deployment.Spec.Replicas != 3 {
 		t.Error(err)
 	}
-	if !strings.Contains(m.Log(), "created Pod example-pod") {
-		t.Error("the names are not printed")
+	for _, name := range []string{"created Pod example-pod", "created Deployment example-deployment",
+		"pod " + env.NS + "/example-pod"} {
+		if n := strings.Count(m.Log(), name); n != 1 {
+			t.Errorf("%q is printed %d times", name, n)
+		}
+	}
+}
+
+// Plain CRUD: list by a field selector, delete with a grace.
+func TestPodIsFoundByItsNameAndDeletedWithGrace(t *testing.T) {
+	env := harness.New(t)
+	node := &core.Node{ObjectMeta: meta.ObjectMeta{Name: env.NS}}
+	if _, err := env.Kube.CoreV1().Nodes().Create(harness.Background(), node, meta.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	pods := env.Kube.CoreV1().Pods(env.NS)
+	now := int64(0)
+	t.Cleanup(func() {
+		_ = pods.Delete(harness.Background(), "victim", meta.DeleteOptions{GracePeriodSeconds: &now})
+		_ = env.Kube.CoreV1().Nodes().Delete(harness.Background(), env.NS, meta.DeleteOptions{})
+	})
+	for _, name := range []string{"victim", "bystander"} {
+		env.Apply(fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\n"+
+			"spec: {nodeName: %s, containers: [{name: a, image: example.com/a}]}\n", name, env.NS))
+	}
+	m := env.Start(harness.Connection{}, harness.Files{"reaper.lua": `
+local moonlet = require "moonlet"
+return moonlet.startup {
+  name = "reaper", reads = { "v1/Pod" }, writes = { { "v1/Pod", verbs = { "list", "delete" } } },
+  run = function(ctx)
+    local cached = ctx:list("v1/Pod", { fields = "metadata.name=victim" })
+    local found = ctx.live:list("v1/Pod", { namespace = cached[1].metadata.namespace, fields = "metadata.name=victim" })
+    ctx.log:info(("FOUND %d and %d: %s"):format(#cached, #found, found[1].metadata.name))
+    ctx:delete(found[1], { grace = "10s" })
+  end,
+}`}, "--once")
+	m.EventuallyLogs("FOUND 1 and 1: victim")
+	harness.Eventually(t, "the pod is on its way out, with 10 s", func() error {
+		pod, err := pods.Get(harness.Background(), "victim", meta.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if pod.DeletionTimestamp == nil || pod.DeletionGracePeriodSeconds == nil || *pod.DeletionGracePeriodSeconds != 10 {
+			return fmt.Errorf("deletion %v, grace %v", pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds)
+		}
+		return nil
+	})
+	if pod, err := pods.Get(harness.Background(), "bystander", meta.GetOptions{}); err != nil || pod.DeletionTimestamp != nil {
+		t.Errorf("the other pod: %v", err)
+	}
+	selected := 0
+	for _, request := range env.Requests() {
+		if request.Verb == "list" && strings.Contains(request.URI, "fieldSelector=metadata.name%3Dvictim") {
+			selected++
+		}
+	}
+	if selected != 1 {
+		t.Errorf("%d lists with the field selector", selected)
 	}
 }

@@ -137,6 +137,17 @@ func (p *Plane) script(verb string, args ...string) error {
 	return nil
 }
 
+// Kubectl is what kubectl prints, as the plane's administrator.
+func (p *Plane) Kubectl(t testing.TB, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(Root(), "tests", "plane", "plane"), append([]string{"kubectl", p.Dir}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("kubectl %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
 // RestartAPIServer stops the API server, open watches and all, and starts it on the same port.
 func (p *Plane) RestartAPIServer(t testing.TB) { p.must(t, "restart-apiserver") }
 
