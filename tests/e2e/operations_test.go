@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -61,6 +62,7 @@ func TestOneReplicaLeadsAndAnotherTakesOver(t *testing.T) {
 var hostile = map[string][2]string{
 	"loop":      {`while true do end`, "without waiting"},
 	"pcall":     {`while true do pcall(function() while true do end end) end`, "without waiting"},
+	"xpcall":    {`while true do xpcall(function() while true do end end, function() while true do end end) end`, "without waiting"},
 	"coroutine": {`coroutine.wrap(function() while true do end end)()`, "without waiting"},
 	"rep":       {`local s = ("x"):rep(1e9)`, "rep"},
 	"pattern":   {`local s = ("a"):rep(30); s:find(("a*"):rep(30) .. "b")`, "steps"},
@@ -103,6 +105,69 @@ metadata: {name: bait, labels: {hostile: "yes"}}
 	}
 	if m.RSS() > 300<<20 {
 		t.Errorf("%d MiB resident", m.RSS()>>20)
+	}
+}
+
+// Hostile controllers that are tried again at once keep the one thread busy; a neighbour on it still gets
+// its turn after at most two of each of theirs. Both write into one log, so their order is what counts.
+func TestNeighbourGetsItsTurnBetweenHostileCalls(t *testing.T) {
+	const hostiles, ticks = 3, 10
+	env := harness.New(t)
+	files := harness.Files{"neighbour.lua": controller("neighbour", `
+  resource = { "v1/ConfigMap", labels = "hostile=yes" },
+  reconcile = function(_, ctx) ctx.log:info("TICK") ctx:requeue "1ms" end,`)}
+	for i := range hostiles {
+		name := fmt.Sprintf("hostile%d", i)
+		files[name+".lua"] = fmt.Sprintf(`
+local moonlet = require "moonlet"
+return moonlet.controller {
+  name = %q, resource = { "v1/ConfigMap", labels = "hostile=yes" }, retry = { base = "1ms", max = "1ms" },
+  reconcile = function() while true do pcall(function() while true do end end) end end,
+}`, name)
+	}
+	m := env.Run(files, "--workers", "1", "--lua-cpu", "50ms")
+	env.Apply(`
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: bait, labels: {hostile: "yes"}}
+`)
+	// What is between the first stop of each hostile file and the last tick that is looked at.
+	var order []string
+	harness.Eventually(t, "enough ticks among the stops", func() error {
+		order = order[:0]
+		stopped, seen := map[string]bool{}, 0
+		for _, line := range strings.Split(m.Log(), "\n") {
+			var entry struct{ Msg, Controller string }
+			if json.Unmarshal([]byte(line), &entry) != nil {
+				continue
+			}
+			switch {
+			case strings.Contains(line, "without waiting"):
+				stopped[entry.Controller] = true
+				order = append(order, "stop")
+			case entry.Msg == "TICK" && len(stopped) == hostiles:
+				seen++
+				order = append(order, "tick")
+			}
+			if seen == ticks {
+				return nil
+			}
+		}
+		return fmt.Errorf("%d ticks, %d files stopped", seen, len(stopped))
+	})
+	stops, all, first := 0, 0, true
+	for _, what := range order {
+		if what == "stop" {
+			stops, all = stops+1, all+1
+			continue
+		}
+		if !first && stops > 2*hostiles {
+			t.Errorf("%d hostile calls between two turns of the neighbour", stops)
+		}
+		stops, first = 0, false
+	}
+	if all < ticks {
+		t.Errorf("the hostile files were called %d times, less often than their neighbour", all)
 	}
 }
 
