@@ -279,6 +279,8 @@ static CURLcode set_options(struct http_call *call, const struct http_request *r
                                                                : (long)CONNECT_TIMEOUT_MS);
     if (!request->stream)
         SET(CURLOPT_BUFFERSIZE, (long)CALL_BUFFER);
+    if (request->gzip)
+        SET(CURLOPT_ACCEPT_ENCODING, "gzip");
     if (request->proxy)
         SET(CURLOPT_PROXY, request->proxy);
     if (request->unix_socket) {

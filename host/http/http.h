@@ -46,6 +46,7 @@ struct http_request {
     uint64_t connect_timeout_ns;       /* 0 = 30 s */
     size_t max_body;                   /* more is ERROR_REJECTED; 0 = no limit (streams) */
     bool stream;                       /* long-lived (a watch): its own share of connections */
+    bool gzip;                         /* the answer may come packed; `data` and `body` are not */
     /* In order: headers once, data 0..n times (not when NULL; then `done` gets the whole body),
      * done once. A callback may cancel its own request; then nothing more is called. */
     void (*on_headers)(void *context, const struct http_answer *answer);

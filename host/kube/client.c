@@ -157,6 +157,7 @@ static int start_http(struct kube_call *call, struct error *err) {
                                    .timeout_ns = call->timeout_ns,
                                    .max_body = call->stream ? 0 : CALL_BODY_MAX,
                                    .stream = call->stream,
+                                   .gzip = !call->stream, /* lists; a watch is told at once */
                                    .on_headers = on_headers,
                                    .on_data = call->stream ? on_data : NULL,
                                    .on_done = on_done,

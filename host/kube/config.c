@@ -72,31 +72,32 @@ static int read_home(struct kube_config *config, const struct kube_config_option
     return kubeconfig_read(config, path, options->context, err);
 }
 
+static int pass_on(int rc, const struct error *from, struct error *err) {
+    if (rc < 0 && err)
+        *err = *from;
+    return rc;
+}
+
 static int choose(struct kube_config *config, const struct kube_config_options *options,
                   struct error *err) {
     if (options->kubeconfig)
         return kubeconfig_read(config, options->kubeconfig, options->context, err);
     const char *paths = env_of(options, "KUBECONFIG");
-    if (paths)
-        return kubeconfig_read(config, paths, options->context, err);
-    struct error pod, home;
-    int rc = options->context ? ERROR_NOT_FOUND : read_in_cluster(config, options, &pod);
-    if (options->context)
-        error_set(&pod, ERROR_NOT_FOUND, "a pod has no contexts");
-    if (rc != ERROR_NOT_FOUND) {
-        if (rc < 0 && err)
-            *err = pod;
-        return rc;
-    }
-    rc = read_home(config, options, &home);
-    if (rc == ERROR_NOT_FOUND)
-        return error_set(err, ERROR_NOT_FOUND,
-                         "no API server is configured: no --kubeconfig, KUBECONFIG is not set, "
-                         "%s, %s",
-                         pod.message, home.message);
-    if (rc < 0 && err)
-        *err = home;
-    return rc;
+    struct error list = {.message = "KUBECONFIG is not set"}, pod, home;
+    int rc = paths ? kubeconfig_read(config, paths, options->context, &list) : ERROR_NOT_FOUND;
+    if (rc != ERROR_NOT_FOUND) /* a list of nothing but missing files is as good as none */
+        return pass_on(rc, &list, err);
+    rc = options->context ? error_set(&pod, ERROR_NOT_FOUND, "a pod has no contexts")
+                          : read_in_cluster(config, options, &pod);
+    if (rc != ERROR_NOT_FOUND)
+        return pass_on(rc, &pod, err);
+    rc = paths ? error_set(&home, ERROR_NOT_FOUND, "KUBECONFIG stands in for ~/.kube/config")
+               : read_home(config, options, &home);
+    if (rc != ERROR_NOT_FOUND)
+        return pass_on(rc, &home, err);
+    return error_set(err, ERROR_NOT_FOUND,
+                     "no API server is configured: no --kubeconfig, %s, %s, %s", list.message,
+                     pod.message, home.message);
 }
 
 struct kube_config *kube_config_load(const struct kube_config_options *options, struct error *err) {

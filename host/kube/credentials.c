@@ -13,6 +13,8 @@
 
 enum { FILE_MAX = 4 * 1024 * 1024 };
 #define REREAD_NS (60 * NS_PER_S) /* also when stat() shows no change */
+#define EARLY_NS (30 * NS_PER_S)  /* a plugin runs so long before its credential expires... */
+#define EARLY_SHARE 5             /* ...or in the last fifth of a short life */
 
 /* A file that may be replaced while we run. */
 struct source {
@@ -29,7 +31,7 @@ struct kube_credentials {
     struct kube_identity *now;  /* NULL: to be built */
     struct kube_plugin *plugin; /* under way, or NULL */
     bool has_result;            /* of the plugin; the four below */
-    int64_t expires;            /* wall ns; 0 = never */
+    int64_t expires, renew;     /* wall ns; expires 0 = never; renew: a new one is asked for */
     char *plugin_token, *plugin_cert, *plugin_key;
     struct list waiters;
 };
@@ -229,13 +231,25 @@ static void forget_result(struct kube_credentials *c) {
     c->now = NULL;
 }
 
+/* True when what the plugin said is good now. */
+static bool is_current(const struct kube_credentials *c) {
+    return c->has_result && (c->expires == 0 || clock_wall(loop_clock(c->loop)) < c->expires);
+}
+
 static int keep_result(struct kube_credentials *c, const struct kube_plugin_result *result,
                        struct error *err) {
     if (result->expires && result->expires <= clock_wall(loop_clock(c->loop)))
         return error_set(err, ERROR_UNAVAILABLE,
                          "plugin '%s': its credentials have expired already",
                          c->config->exec->command);
+    forget_result(c);
     c->expires = result->expires;
+    c->renew = INT64_MAX;
+    if (c->expires) {
+        int64_t life = c->expires - clock_wall(loop_clock(c->loop));
+        int64_t early = life / EARLY_SHARE;
+        c->renew = c->expires - (early < (int64_t)EARLY_NS ? early : (int64_t)EARLY_NS);
+    }
     c->has_result = true;
     if (copy(&c->plugin_token, result->token) == 0 &&
         copy(&c->plugin_cert, result->cert_pem) == 0 && copy(&c->plugin_key, result->key_pem) == 0)
@@ -249,9 +263,12 @@ static void on_plugin(void *context, const struct kube_plugin_result *result,
     struct kube_credentials *c = context;
     struct error err;
     c->plugin = NULL;
-    forget_result(c);
     if (failure == NULL && keep_result(c, result, &err) < 0)
         failure = &err;
+    if (failure && is_current(c)) /* it ran early; what there is will do, and then it runs again */
+        c->renew += (c->expires - c->renew) / 2;
+    else if (failure)
+        forget_result(c);
     if (list_empty(&c->waiters))
         return;
     struct list now = c->waiters; /* who waits anew waits for another run */
@@ -264,23 +281,22 @@ static void on_plugin(void *context, const struct kube_plugin_result *result,
     }
 }
 
-/* True when what the plugin said is good now. */
-static bool is_current(const struct kube_credentials *c) {
-    return c->has_result && (c->expires == 0 || clock_wall(loop_clock(c->loop)) < c->expires);
-}
-
 int kube_credentials_get(struct kube_credentials *c, struct kube_identity **ret,
                          struct error *err) {
     bool changed = c->now == NULL;
     int rc = refresh_all(c, &changed, err);
     if (rc < 0)
         return rc;
-    if (c->config->exec && !is_current(c)) {
+    bool current = is_current(c);
+    if (c->config->exec && c->plugin == NULL &&
+        (!current || clock_wall(loop_clock(c->loop)) >= c->renew)) {
         const char *ca = c->config->ca_pem ? c->config->ca_pem : c->ca.text;
-        if (c->plugin == NULL)
-            c->plugin = kube_plugin_start(c->loop, c->config, ca, on_plugin, c, err);
-        return c->plugin ? KUBE_CREDENTIALS_PENDING : ERROR_UNAVAILABLE;
+        c->plugin = kube_plugin_start(c->loop, c->config, ca, on_plugin, c, current ? NULL : err);
+        if (c->plugin == NULL && !current)
+            return ERROR_UNAVAILABLE;
     }
+    if (c->config->exec && !current)
+        return KUBE_CREDENTIALS_PENDING;
     if (changed) {
         struct error local;
         struct kube_identity *fresh = build(c, &local);

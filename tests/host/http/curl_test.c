@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -109,6 +110,12 @@ static void get(struct world *world, struct seen *seen, const char *path) {
     run(world, seen, &request);
 }
 
+/* 4000 times '7' */
+static const unsigned char packed[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03,
+                                       0xed, 0xc1, 0x31, 0x01, 0x00, 0x00, 0x00, 0xc2, 0xa0, 0x58,
+                                       0xeb, 0xdf, 0xcc, 0x18, 0x3e, 0x40, 0x01, 0x00, 0x00, 0x00,
+                                       0x6f, 0x03, 0xa3, 0x77, 0xe5, 0xb6, 0xa0, 0x0f, 0x00, 0x00};
+
 static int serve(void *context, int fd, const char *request) {
     char path[64] = "";
     sscanf(request, "%*s %63s", path);
@@ -134,6 +141,14 @@ static int serve(void *context, int fd, const char *request) {
         return 1;
     } else if (strcmp(path, "/big") == 0) {
         server_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n%4000d", 7);
+    } else if (strcmp(path, "/packed") == 0) {
+        bool asked = strstr(request, "Accept-Encoding: gzip\r\n") != NULL;
+        server_say(fd, "HTTP/1.1 %s\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n",
+                   asked ? "200 OK" : "406 Not Acceptable", sizeof packed);
+        assert_int_equal(write(fd, packed, sizeof packed), (ssize_t)sizeof packed);
+    } else if (strcmp(path, "/packed-badly") == 0) {
+        server_say(fd,
+                   "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello");
     } else if (strcmp(path, "/headers") == 0) {
         server_say(fd, "HTTP/1.1 200 OK\r\n");
         for (int i = 0; i < 1100; i++)
@@ -313,6 +328,39 @@ static void curl_body_above_the_limit_is_rejected(void **state) {
     end(&world);
 }
 
+static void curl_packed_answer_is_unpacked_up_to_the_limit(void **state) {
+    (void)state;
+    struct world world;
+    begin(&world);
+    for (size_t limit = 3999; limit <= 4000; limit++) {
+        struct seen seen = {0};
+        char url[256];
+        struct http_request request = request_for(&world, &seen, "/packed", url);
+        request.gzip = true;
+        request.max_body = limit; /* of what comes out, so no small answer grows without end */
+        run(&world, &seen, &request);
+        assert_int_equal(seen.err.code, limit == 4000 ? 0 : ERROR_REJECTED);
+        assert_int_equal(seen.status, 200);
+        if (limit == 4000) {
+            assert_int_equal(seen.body.len, 4000);
+            assert_int_equal(strspn(seen.body.data, "7"), 4000);
+        }
+        strbuf_finish(&seen.body);
+    }
+    struct seen plain = {0}, bad = {0};
+    char url[256];
+    get(&world, &plain, "/packed"); /* not asked for: as it came */
+    assert_int_equal(plain.status, 406);
+    assert_int_equal(plain.body.len, sizeof packed);
+    strbuf_finish(&plain.body);
+    struct http_request request = request_for(&world, &bad, "/packed-badly", url);
+    request.gzip = true;
+    run(&world, &bad, &request);
+    assert_int_equal(bad.err.code, ERROR_PROTOCOL);
+    strbuf_finish(&bad.body);
+    end(&world);
+}
+
 static void curl_silence_ends_at_the_timeout(void **state) {
     (void)state;
     struct world world;
@@ -473,6 +521,7 @@ int main(void) {
         cmocka_unit_test(curl_refused_connection_never_left),
         cmocka_unit_test(curl_unsafe_request_is_sent_once),
         cmocka_unit_test(curl_body_above_the_limit_is_rejected),
+        cmocka_unit_test(curl_packed_answer_is_unpacked_up_to_the_limit),
         cmocka_unit_test(curl_silence_ends_at_the_timeout),
         cmocka_unit_test(curl_cancel_from_its_own_callback_is_the_end),
         cmocka_unit_test(curl_cancel_and_destroy_call_nobody),

@@ -142,6 +142,12 @@ static void config_without_any_source_says_what_was_looked_at(void **state) {
     assert_non_null(strstr(err.message, "KUBECONFIG is not set"));
     assert_non_null(strstr(err.message, "not in a pod"));
     assert_non_null(strstr(err.message, "/.kube/config"));
+    const char *const listed[] = {home, "KUBECONFIG=/nowhere/a:/nowhere/b", NULL};
+    options.env = listed;
+    assert_null(kube_config_load(&options, &err));
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+    assert_non_null(strstr(err.message, "no kubeconfig at '/nowhere/a:/nowhere/b'"));
+    assert_non_null(strstr(err.message, "not in a pod"));
     options.kubeconfig = "/nowhere/config";
     assert_null(kube_config_load(&options, &err));
     assert_int_equal(err.code, ERROR_NOT_FOUND);
@@ -201,8 +207,9 @@ static void config_in_a_pod_comes_from_the_service_account(void **state) {
     char home[100];
     struct error err;
     snprintf(home, sizeof home, "HOME=%s", folder);
+    /* as client-go: a KUBECONFIG of missing files only is passed over */
     const char *env[] = {home, "KUBERNETES_SERVICE_HOST=fd00::1", "KUBERNETES_SERVICE_PORT=443",
-                         NULL};
+                         "KUBECONFIG=/nowhere/a:/nowhere/b", NULL};
     struct kube_config_options options = {.env = env, .service_account = folder};
     assert_null(kube_config_load(&options, &err));
     assert_non_null(strstr(err.message, "no service account at"));

@@ -154,15 +154,70 @@ static void plugin_runs_once_for_many_and_again_when_expired(void **state) {
     assert_string_equal(fake_transport_header(&world.calls, "Authorization"), "Bearer t1");
     fake_transport_answer(&world.calls, 200, "");
     fake_transport_answer(&world.calls, 200, "");
-    clock_fake_advance(&world.clock, 59 * NS_PER_S);
+    clock_fake_advance(&world.clock, 40 * NS_PER_S);
     get(&world, &first, NULL); /* still good: no run */
     assert_string_equal(fake_transport_header(&world.calls, "Authorization"), "Bearer t1");
     fake_transport_answer(&world.calls, 200, "");
-    clock_fake_advance(&world.clock, NS_PER_S);
+    clock_fake_advance(&world.clock, 20 * NS_PER_S);
     get(&world, &first, NULL);
     assert_int_equal(fake_transport_waiting(&world.calls), 0);
     loop_run(world.loop); /* says the same time again: expired already */
     assert_int_equal(first.err.code, ERROR_UNAVAILABLE);
+    end(&world);
+}
+
+#define EACH_A_MINUTE                                                                              \
+    ANSWER("\"token\":\"t$n\",\"expirationTimestamp\":\"2023-11-14T22:1$((n+3)):20Z\"")
+
+/* A credential that lives a minute is renewed 12 s before it ends, beside the requests. */
+static void plugin_runs_early_while_its_credential_is_still_good(void **state) {
+    (void)state;
+    struct world world;
+    struct seen seen;
+    begin(&world, EACH_A_MINUTE);
+    create(&world);
+    get(&world, &seen, NULL);
+    loop_run(world.loop);
+    fake_transport_answer(&world.calls, 200, "");
+    clock_fake_advance(&world.clock, 47 * NS_PER_S);
+    get(&world, &seen, NULL);
+    loop_run(world.loop); /* nothing runs */
+    assert_string_equal(fake_transport_header(&world.calls, "Authorization"), "Bearer t1");
+    fake_transport_answer(&world.calls, 200, "");
+    clock_fake_advance(&world.clock, NS_PER_S);
+    get(&world, &seen, NULL); /* goes at once */
+    assert_string_equal(fake_transport_header(&world.calls, "Authorization"), "Bearer t1");
+    fake_transport_answer(&world.calls, 200, "");
+    loop_run(world.loop);
+    get(&world, &seen, NULL);
+    assert_string_equal(fake_transport_header(&world.calls, "Authorization"), "Bearer t2");
+    fake_transport_answer(&world.calls, 200, "");
+    end(&world);
+}
+
+static void plugin_that_fails_early_runs_again_and_nothing_expired_is_sent(void **state) {
+    (void)state;
+    struct world world;
+    struct seen seen;
+    begin(&world, "[ $n = 2 ] && exit 1\n" EACH_A_MINUTE);
+    create(&world);
+    get(&world, &seen, NULL);
+    loop_run(world.loop);
+    fake_transport_answer(&world.calls, 200, "");
+    clock_fake_advance(&world.clock, 50 * NS_PER_S);
+    get(&world, &seen, NULL);
+    fake_transport_answer(&world.calls, 200, "");
+    loop_run(world.loop); /* the second run fails */
+    get(&world, &seen, NULL);
+    assert_string_equal(fake_transport_header(&world.calls, "Authorization"), "Bearer t1");
+    fake_transport_answer(&world.calls, 200, "");
+    clock_fake_advance(&world.clock, 10 * NS_PER_S);
+    get(&world, &seen, NULL); /* expired: waits for the third */
+    assert_int_equal(fake_transport_waiting(&world.calls), 0);
+    loop_run(world.loop);
+    assert_string_equal(fake_transport_header(&world.calls, "Authorization"), "Bearer t3");
+    fake_transport_answer(&world.calls, 200, "");
+    assert_int_equal(seen.err.code, 0);
     end(&world);
 }
 
@@ -229,6 +284,8 @@ int main(void) {
         cmocka_unit_test(plugin_failures_reach_the_call),
         cmocka_unit_test(plugin_that_is_not_there_is_named),
         cmocka_unit_test(plugin_runs_once_for_many_and_again_when_expired),
+        cmocka_unit_test(plugin_runs_early_while_its_credential_is_still_good),
+        cmocka_unit_test(plugin_that_fails_early_runs_again_and_nothing_expired_is_sent),
         cmocka_unit_test(plugin_runs_again_once_after_401),
         cmocka_unit_test(plugin_sees_arguments_environment_and_cluster),
         cmocka_unit_test(plugin_is_stopped_with_the_client),
