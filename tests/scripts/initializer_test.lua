@@ -55,7 +55,8 @@ t.case("the host is told of a controller with one webhook", function()
   t.equal(#one.webhooks, 1)
   local webhook = one.webhooks[1]
   t.equal({ webhook.handler, webhook.operations, webhook.failure_policy, webhook.resource },
-    { "mutate", { "CREATE" }, "Fail", { kind = "v1/Pod", labels = "app=web" } })
+    { "mutate", { "CREATE" }, "Fail", { kind = "v1/Pod" } })
+  t.equal(webhook.object_selector.matchExpressions, { { key = "app", operator = "In", values = { "web" } } })
   t.equal(#webhook.match_conditions, 1)
 end)
 

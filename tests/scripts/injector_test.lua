@@ -88,7 +88,8 @@ t.case("the host is told of one webhook for each kind, at the operations where a
   t.equal({ one.type, one.handlers, #one.webhooks }, { "webhook", { "mutate" }, 3 })
   t.equal(one.webhooks[1], { handler = "mutate", resource = { kind = "v1/Pod" }, operations = { "CREATE" },
     failure_policy = "Fail", timeout = 5, reinvocation = "IfNeeded" })
-  t.equal({ one.webhooks[2].operations, one.webhooks[2].resource.labels }, { { "CREATE", "UPDATE" }, "a=b" })
+  t.equal({ one.webhooks[2].operations, one.webhooks[2].object_selector.matchExpressions[1].key },
+    { { "CREATE", "UPDATE" }, "a" })
   t.equal(one.webhooks[3].operations, { "CREATE" })
   t.equal(#read({ into = { "v1/Pod", labels = "a=b" }, labels = {} }).webhooks, 1)
 end)

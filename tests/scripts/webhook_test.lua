@@ -72,17 +72,39 @@ t.case("the host is told of one webhook for each handler", function()
   t.equal(one.type, "webhook")
   t.equal(one.handlers, { "mutate", "validate" })
   t.equal(one.reads[1].kind, "v1/Node")
-  local kind = { kind = "apps/v1/Deployment", labels = "app=web", namespaces = { except = { "kube-system" } } }
+  local kind = { kind = "apps/v1/Deployment" }
+  local objects = { matchExpressions = { { key = "app", operator = "In", values = { "web" } } } }
+  local namespaces = { matchExpressions = { { key = "kubernetes.io/metadata.name", operator = "NotIn",
+    values = { "kube-system" } } } }
   local conditions = { { name = "mine", expression = "request.userInfo.username != 'x'" } }
   t.equal(one.webhooks, {
-    { handler = "mutate", resource = kind, subresources = { "scale" }, operations = { "UPDATE", "DELETE" },
+    { handler = "mutate", resource = kind, object_selector = objects,
+      namespace_selector = namespaces, subresources = { "scale" }, operations = { "UPDATE", "DELETE" },
       failure_policy = "Ignore", timeout = 10, reinvocation = "IfNeeded", match_conditions = conditions },
-    { handler = "validate", resource = kind, subresources = { "scale" }, operations = { "UPDATE", "DELETE" },
+    { handler = "validate", resource = kind, object_selector = objects,
+      namespace_selector = namespaces, subresources = { "scale" }, operations = { "UPDATE", "DELETE" },
       failure_policy = "Ignore", timeout = 10, match_conditions = conditions },
   })
   one = read(webhook {})
   t.equal(one.webhooks, { { handler = "validate", resource = { kind = "v1/Pod" }, operations = { "CREATE", "UPDATE" },
     failure_policy = "Fail", timeout = 5 } }) -- R27
+end)
+
+t.case("labels and namespaces become the selectors of the API server, or are refused", function()
+  local one = read(webhook { resource = { "v1/Pod", labels = "a, !b, c notin (x,y), d!=z",
+    namespaces = { labels = "team=a", except = { "n" } } } })
+  t.equal(one.webhooks[1].object_selector.matchExpressions, {
+    { key = "a", operator = "Exists" }, { key = "b", operator = "DoesNotExist" },
+    { key = "c", operator = "NotIn", values = { "x", "y" } }, { key = "d", operator = "NotIn", values = { "z" } },
+  })
+  t.equal(one.webhooks[1].namespace_selector.matchExpressions, {
+    { key = "team", operator = "In", values = { "a" } },
+    { key = "kubernetes.io/metadata.name", operator = "NotIn", values = { "n" } },
+  })
+  one = read(webhook { resource = { "v1/Pod", namespaces = { "x" } } })
+  t.equal(one.webhooks[1].namespace_selector.matchExpressions[1].operator, "In")
+  t.raises(function() read(webhook { resource = { "v1/Pod", labels = "a > 1" } }) end,
+    "the API server cannot select by a >")
 end)
 
 t.case("annotations and fields become match conditions, whatever stands in them", function()

@@ -7,6 +7,7 @@ local definition = require "moonlet.definition"
 local initializer = require "moonlet.core.initializer"
 local injector = require "moonlet.core.injector"
 local injector_fields = require "moonlet.core.injector_fields"
+local label_selector = require "moonlet.core.label_selector"
 local matchers = require "moonlet.core.matchers"
 
 -- Fields of each type, beside those of every definition.
@@ -109,9 +110,13 @@ local function webhook(reader, out, match, options)
   for _, name in ipairs { "metadata_only", "managed_fields" } do
     if match[name] then reader:fault(options.field, ("`%s` is for what is watched"):format(name)) end
   end
+  local objects, why = label_selector.of_labels(match.labels)
+  if match.labels and not objects then reader:fault(options.field .. ".labels", why) end
+  local namespaces, reason = label_selector.of_namespaces(match.namespaces)
+  if match.namespaces and not namespaces then reader:fault(options.field .. ".namespaces", reason) end
   out.webhooks[#out.webhooks + 1] = {
-    handler = options.handler,
-    resource = { kind = match.kind, labels = match.labels, namespaces = match.namespaces },
+    handler = options.handler, resource = { kind = match.kind },
+    object_selector = objects, namespace_selector = namespaces,
     subresources = options.subresources, operations = options.operations,
     failure_policy = options.failure_policy, timeout = options.timeout,
     reinvocation = options.handler == "mutate" and options.reinvocation or nil,
