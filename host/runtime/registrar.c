@@ -14,6 +14,8 @@ static const char *const collections[OBJECT_TYPES] = {
     ADMISSION "mutatingwebhookconfigurations", ADMISSION "validatingwebhookconfigurations",
     "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"};
 
+static const char *const type_names[OBJECT_TYPES] = {"mutating", "validating", "converting"};
+
 struct registered { /* one object at the server */
     enum object_type type;
     char *applied; /* the body acknowledged last; NULL: there from an earlier run */
@@ -185,12 +187,12 @@ static void on_sent(void *context, const struct kube_answer *answer, const struc
     }
     registrar->failures = 0;
     if (removed) {
-        log_info(log, "webhooks removed: %s", name);
+        log_info(log, "%s webhooks removed: %s", type_names[object->type], name);
         map_remove(&registrar->objects, str_of(registrar->at_path));
         free_object(object);
     } else {
         if (object->type != CRD)
-            log_info(log, "webhooks registered: %s", name);
+            log_info(log, "%s webhooks registered: %s", type_names[object->type], name);
         mem_free(object->applied);
         object->applied = object->wanted;
         object->wanted = NULL;
