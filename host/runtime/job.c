@@ -186,7 +186,10 @@ static void on_patched(void *context, const struct kube_answer *answer, const st
         informer_set_find(host->informers, kind->api_version, kind->kind_name, job->ns, job->name);
     object_unpin(job->object);
     job->object = fresh;
-    proceed(job);
+    if (job->cancelled)
+        put_back(job); /* R14: the new version's to run */
+    else
+        proceed(job);
 }
 
 /* R3: under the manager "moonlet", with tests on uid and resourceVersion. */
