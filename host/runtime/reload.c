@@ -126,6 +126,18 @@ static int attach(struct slot *slot, struct program *program, bool reload, struc
     return 0;
 }
 
+/* A name may be free now: the files that failed because it was taken are tried again (R16). */
+static void try_names_again(struct reload *reload) {
+    struct list *link, *next;
+    LIST_EACH(link, next, &reload->slots) {
+        struct slot *slot = CONTAINER_OF(link, struct slot, link);
+        if (slot->next || slot->gone || slot->error.code != ERROR_EXISTS)
+            continue;
+        slot->wanted_hash = 0;
+        loop_timer_start(&reload->rescan, 0);
+    }
+}
+
 /* Controllers that the new version does not have any more. */
 static void drop_missing(struct slot *slot, const struct program *old,
                          const struct program *program) {
@@ -139,6 +151,7 @@ static void drop_missing(struct slot *slot, const struct program *old,
         removal_report(slot->reload->host, &old->editions[i]);
         controller_destroy(controller);
     }
+    try_names_again(slot->reload);
 }
 
 /* Retired programs go as soon as nothing runs in them; of a removed file, once the API server does
