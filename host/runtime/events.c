@@ -20,7 +20,8 @@ struct source { /* of one component about one object */
 
 struct similar { /* same but for the message */
     uint64_t first_ns;
-    unsigned count;
+    unsigned count;                  /* different messages, at most one more than are kept */
+    uint64_t messages[MOST_SIMILAR]; /* hashes */
 };
 
 struct seen {   /* one Event on the server */
@@ -129,10 +130,11 @@ static bool too_many(struct event_recorder *recorder, const char *source_key) {
     return source == NULL || bucket_take(&source->bucket, now, &wait) < 0;
 }
 
-/* More than MOST_SIMILAR in the interval: the message is left out of the key. */
-static bool aggregated(struct event_recorder *recorder, const char *similar_key) {
+/* More than MOST_SIMILAR messages in the interval: the message is left out of the key. */
+static bool aggregated(struct event_recorder *recorder, const char *similar_key,
+                       const char *message) {
     bool made;
-    uint64_t now = loop_now(recorder->loop);
+    uint64_t now = loop_now(recorder->loop), hash = str_hash(str_of(message));
     struct similar *similar =
         find_or_make(&recorder->similars, similar_key, sizeof *similar, &made);
     if (similar == NULL)
@@ -141,7 +143,14 @@ static bool aggregated(struct event_recorder *recorder, const char *similar_key)
         similar->first_ns = now;
         similar->count = 0;
     }
-    return ++similar->count > MOST_SIMILAR;
+    for (unsigned i = 0; i < similar->count && i < MOST_SIMILAR; i++)
+        if (similar->messages[i] == hash)
+            return similar->count > MOST_SIMILAR;
+    if (similar->count < MOST_SIMILAR)
+        similar->messages[similar->count++] = hash;
+    else
+        similar->count = MOST_SIMILAR + 1;
+    return similar->count > MOST_SIMILAR;
 }
 
 static void on_posted(void *context, const struct kube_answer *answer, const struct error *err) {
@@ -161,7 +170,7 @@ static void on_posted(void *context, const struct kube_answer *answer, const str
     mem_free(post);
 }
 
-static void send(struct event_recorder *recorder, struct seen *seen, const char *method,
+static bool send(struct event_recorder *recorder, struct seen *seen, const char *method,
                  const char *path, const char *content_type, struct str body) {
     struct error err;
     struct post *post = mem_zalloc(sizeof *post);
@@ -175,10 +184,11 @@ static void send(struct event_recorder *recorder, struct seen *seen, const char 
     if (post == NULL || post->call == NULL) {
         mem_free(post);
         recorder->stats.dropped++;
-        return;
+        return false;
     }
     recorder->under_way++;
     list_append(&recorder->posts, &post->link);
+    return true;
 }
 
 static void text_field(struct json_writer *writer, const char *key, const char *value) {
@@ -241,13 +251,16 @@ static void create(struct event_recorder *recorder, struct seen *seen, const str
     json_write_object_end(&writer);
     char *collection = mem_printf("/api/v1/namespaces/%s/events", namespace_of(event->about));
     seen->count = 1;
-    seen->creating = true;
     mem_free(seen->path);
     seen->path = collection ? mem_printf("%s/%s", collection, name) : NULL;
-    if (!body.failed && seen->path)
-        send(recorder, seen, "POST", collection, NULL, strbuf_view(&body));
-    else
+    if (body.failed || seen->path == NULL)
         recorder->stats.dropped++;
+    else
+        seen->creating = send(recorder, seen, "POST", collection, NULL, strbuf_view(&body));
+    if (!seen->creating) { /* the next one tries again */
+        mem_free(seen->path);
+        seen->path = NULL;
+    }
     mem_free(collection);
     strbuf_finish(&body);
 }
@@ -286,7 +299,7 @@ void event_record(struct event_recorder *recorder, const char *component,
         recorder->stats.dropped++;
         return;
     }
-    bool combine = aggregated(recorder, kind);
+    bool combine = aggregated(recorder, kind, message);
     CLEANUP(mem_freep)
     char *text =
         mem_printf("%s%.1000s", combine ? "(combined from similar events): " : "", message);
