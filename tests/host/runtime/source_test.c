@@ -4,151 +4,267 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+#include "runtime/folder.h"
 #include "runtime/source.h"
 
-struct place {
-    char dir[64];
-    char folder[80];
+struct place { /* a folder of our own */
+    char path[64];
+    const char *folders[3];
     struct source_set set;
+    uint64_t blocks;
 };
 
-static void shell(const struct place *place, const char *command) {
-    char line[512];
-    snprintf(line, sizeof line, "cd %s && %s", place->dir, command);
-    assert_int_equal(system(line), 0);
+static const char *in(const struct place *place, const char *name) {
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", place->path, name);
+    return path;
 }
 
-static void scan(struct place *place, const char *prepare) {
-    struct error err;
-    *place = (struct place){.dir = "/tmp/moonlet-source-XXXXXX"};
-    assert_non_null(mkdtemp(place->dir));
-    shell(place, "mkdir c out && echo 'return secret' > out/out.lua");
-    shell(place, prepare);
-    snprintf(place->folder, sizeof place->folder, "%s/c", place->dir);
-    const char *folders[] = {place->folder, NULL};
-    assert_int_equal(source_scan(folders, &place->set, &err), 0);
+static void write_file(const struct place *place, const char *name, const char *text) {
+    FILE *file = fopen(in(place, name), "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
 }
 
-static void drop(struct place *place) {
+static void make_folder(const struct place *place, const char *name) {
+    assert_int_equal(mkdir(in(place, name), 0700), 0);
+}
+
+static void begin(struct place *place) {
+    *place = (struct place){.path = "/tmp/moonlet-source-XXXXXX", .blocks = mem_stats().blocks};
+    assert_non_null(mkdtemp(place->path));
+    place->folders[0] = place->path;
+}
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw) {
+    (void)info, (void)type, (void)ftw;
+    return remove(path);
+}
+
+static void end(struct place *place) {
     source_set_finish(&place->set);
-    shell(place, "rm -r \"$PWD\"");
+    nftw(place->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    assert_int_equal(mem_stats().blocks, place->blocks);
+}
+
+static size_t scan(struct place *place) {
+    struct error err;
+    source_set_finish(&place->set);
+    assert_int_equal(source_scan(place->folders, &place->set, &err), 0);
+    return place->set.by_name.count;
 }
 
 static const struct source_entry *entry(const struct place *place, const char *name) {
-    return map_get(&place->set.by_name, str_of(name));
+    const struct source_entry *found = map_get(&place->set.by_name, str_of(name));
+    if (found == NULL)
+        fail_msg("no %s", name);
+    return found;
 }
 
-static void assert_outside(const struct place *place, const char *name) {
-    const struct source_entry *one = entry(place, name);
-    assert_non_null(one);
-    assert_null(one->source);
-    assert_int_equal(one->error.code, ERROR_FORBIDDEN);
-    assert_non_null(strstr(one->error.message, "leads out of the folder"));
-    assert_null(strstr(one->error.message, "secret"));
-}
-
-static void link_out_of_the_folder_is_refused(void **state) {
+static void source_scan_takes_controllers_and_passes_over_the_rest(void **state) {
     (void)state;
     struct place place;
-    scan(&place,
-         "ln -s ../out/out.lua c/relative.lua && ln -s \"$PWD/out/out.lua\" c/absolute.lua && "
-         "ln -s relative.lua c/twice.lua && echo 'return 1' > c/fine.lua && "
-         "mkdir ca && echo 'return secret' > ca/x.lua && ln -s ../ca/x.lua c/prefix.lua");
-    assert_outside(&place, "relative");
-    assert_outside(&place, "absolute");
-    assert_outside(&place, "twice");
-    assert_outside(&place, "prefix"); /* /…/ca begins like /…/c */
-    assert_non_null(entry(&place, "fine")->source);
-    drop(&place);
+    begin(&place);
+    write_file(&place, "app.lua", "return 1");
+    write_file(&place, "app_test.lua", "x");
+    write_file(&place, ".hidden.lua", "x");
+    write_file(&place, "#app.lua#", "x");
+    write_file(&place, "app.lua~", "x");
+    write_file(&place, "README.md", "x");
+    make_folder(&place, "no_controller");
+    write_file(&place, "no_controller/x.lua", "x");
+    assert_int_equal(scan(&place), 1);
+    const struct script_source *source = entry(&place, "app")->source;
+    assert_int_equal(source->count, 1);
+    assert_string_equal(source->files[0].path, "app.lua");
+    assert_string_equal(source->files[0].text, "return 1");
+    end(&place);
 }
 
-static void link_to_a_folder_outside_is_refused(void **state) {
+static void source_scan_reads_a_folder_with_its_modules(void **state) {
     (void)state;
     struct place place;
-    scan(&place,
-         "echo 'return 1' > out/init.lua && ln -s ../out c/whole && "
-         "mkdir c/part && echo 'return 1' > c/part/init.lua && ln -s ../../out c/part/inner && "
-         "mkdir c/all && echo 'return 1' > c/all/init.lua && ln -s / c/all/root");
-    assert_outside(&place, "whole");
-    assert_outside(&place, "part");
-    assert_outside(&place, "all");
-    drop(&place);
+    begin(&place);
+    make_folder(&place, "net");
+    make_folder(&place, "net/deep");
+    write_file(&place, "net/init.lua", "return 1");
+    write_file(&place, "net/util.lua", "return 2");
+    write_file(&place, "net/util_test.lua", "x");
+    write_file(&place, "net/deep/init.lua", "return 3");
+    assert_int_equal(scan(&place), 1);
+    const struct script_source *source = entry(&place, "net")->source;
+    assert_int_equal(source->count, 3);
+    assert_string_equal(source->files[0].module, "net"); /* the entry first */
+    assert_string_equal(source->files[1].module, "net.deep.init");
+    assert_string_equal(source->files[2].module, "net.util");
+    assert_string_equal(source->files[2].path, "net/util.lua");
+    uint64_t before = source->hash;
+    write_file(&place, "net/util.lua", "return 4");
+    scan(&place);
+    assert_int_not_equal(entry(&place, "net")->source->hash, before);
+    end(&place);
 }
 
-static void link_within_the_folder_is_followed(void **state) {
+static void source_scan_follows_the_links_of_a_mounted_config_map(void **state) {
     (void)state;
     struct place place;
-    scan(&place, "mkdir c/..2026 && echo 'return 1' > c/..2026/app.lua && ln -s ..2026 c/..data && "
-                 "ln -s ..data/app.lua c/app.lua && "
-                 "mkdir c/net c/lib && echo 'return 1' > c/net/init.lua && "
-                 "echo 'return 2' > c/lib/x.lua && ln -s ../lib/x.lua c/net/x.lua && "
-                 "ln -s \"$PWD/c/app.lua\" c/other.lua");
-    assert_non_null(entry(&place, "app")->source);
-    assert_non_null(entry(&place, "other")->source);
-    const struct script_source *net = entry(&place, "net")->source;
-    assert_non_null(net);
-    assert_int_equal(net->count, 2);
-    assert_string_equal(net->files[1].module, "net.x");
-    drop(&place);
+    begin(&place);
+    make_folder(&place, "..2026_1");
+    write_file(&place, "..2026_1/app.lua", "return 1");
+    assert_int_equal(symlink("..2026_1", in(&place, "..data")), 0);
+    assert_int_equal(symlink("..data/app.lua", in(&place, "app.lua")), 0);
+    assert_int_equal(scan(&place), 1);
+    assert_string_equal(entry(&place, "app")->source->files[0].text, "return 1");
+    end(&place);
 }
 
-static void folder_that_is_a_link_is_read(void **state) {
-    (void)state;
-    struct place place;
-    scan(&place, "rmdir c && mkdir real && echo 'return 1' > real/app.lua && ln -s real c && "
-                 "ln -s app.lua real/same.lua");
-    assert_non_null(entry(&place, "app")->source);
-    assert_non_null(entry(&place, "same")->source);
-    drop(&place);
-}
-
-static void file_that_was_named_may_be_anywhere(void **state) {
+static void source_scan_tells_of_each_file_that_cannot_be_taken(void **state) {
     (void)state;
     struct place place;
     struct error err;
-    char path[128];
-    scan(&place, "ln -s ../out/out.lua c/named.lua");
-    snprintf(path, sizeof path, "%s/named.lua", place.folder);
-    const char *folders[] = {path, NULL};
-    struct source_set set;
-    assert_int_equal(source_scan(folders, &set, &err), 0);
-    const struct source_entry *one = map_get(&set.by_name, str_of("named"));
-    assert_non_null(one->source);
-    source_set_finish(&set);
-    drop(&place);
+    begin(&place);
+    write_file(&place, "empty.lua", " \n\t");
+    write_file(&place, "good.lua", "return 1");
+    assert_int_equal(symlink("nowhere", in(&place, "lost.lua")), 0);
+    char *large = malloc((1 << 20) + 2);
+    memset(large, ' ', (1 << 20) + 1);
+    large[0] = 'x', large[(1 << 20) + 1] = '\0';
+    write_file(&place, "large.lua", large);
+    free(large);
+    assert_int_equal(scan(&place), 4);
+    assert_non_null(entry(&place, "good")->source);
+    assert_int_equal(entry(&place, "empty")->error.code, ERROR_INVALID);
+    assert_int_equal(entry(&place, "lost")->error.code, ERROR_NOT_FOUND);
+    assert_int_equal(entry(&place, "large")->error.code, ERROR_INVALID);
+    assert_non_null(strstr(entry(&place, "large")->error.message, "larger than 1024 KiB"));
+    source_set_finish(&place.set);
+    place.folders[1] = "/nowhere/at/all"; /* the set has the rest */
+    assert_int_equal(source_scan(place.folders, &place.set, &err), ERROR_NOT_FOUND);
+    assert_int_equal(place.set.by_name.count, 4);
+    end(&place);
 }
 
-static void entries_that_cannot_be_read_say_why(void **state) {
+static void source_scan_fails_the_second_of_one_name(void **state) {
     (void)state;
+    struct place place, other;
+    begin(&place);
+    begin(&other);
+    write_file(&place, "app.lua", "return 1");
+    write_file(&other, "app.lua", "return 2");
+    place.folders[1] = other.path;
+    assert_int_equal(scan(&place), 2);
+    assert_string_equal(entry(&place, "app")->source->files[0].text, "return 1");
+    assert_int_equal(entry(&place, "app (second)")->error.code, ERROR_EXISTS);
+    source_set_finish(&place.set);
+    end(&other);
+    end(&place);
+}
+
+/* Folder watch: inotify is real, time is the test's. */
+
+struct watched {
     struct place place;
-    scan(&place, "ln -s nowhere.lua c/dangling.lua && : > c/empty.lua && mkfifo c/pipe.lua && "
-                 "ln -s loop.lua c/loop.lua");
-    static const struct {
-        const char *name, *says;
-    } cases[] = {{"dangling", "No such file"},
-                 {"empty", "the file is empty"},
-                 {"pipe", "not a file"},
-                 {"loop", "Too many levels"}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_null(entry(&place, cases[i].name)->source);
-        assert_non_null(strstr(entry(&place, cases[i].name)->error.message, cases[i].says));
+    struct clock_fake clock;
+    struct loop *loop;
+    struct folder_watch *watch;
+    int told;
+};
+
+static void on_changed(void *context) {
+    ((struct watched *)context)->told++;
+}
+
+static void begin_watch(struct watched *watched) {
+    struct error err;
+    begin(&watched->place);
+    clock_fake_init(&watched->clock, NS_PER_S, 0);
+    watched->told = 0;
+    watched->loop = loop_create(&watched->clock.clock, &err);
+    watched->watch =
+        folder_watch_create(watched->loop, watched->place.folders, on_changed, watched, &err);
+    assert_non_null(watched->watch);
+}
+
+static void end_watch(struct watched *watched) {
+    folder_watch_destroy(watched->watch);
+    loop_poll(watched->loop);
+    loop_destroy(watched->loop);
+    end(&watched->place);
+}
+
+static void pass(struct watched *watched, uint64_t ms) {
+    loop_poll(watched->loop); /* what inotify has */
+    loop_advance(watched->loop, &watched->clock, ms * NS_PER_MS);
+}
+
+static void folder_watch_tells_once_after_a_burst(void **state) {
+    (void)state;
+    struct watched watched;
+    begin_watch(&watched);
+    pass(&watched, 1000);
+    assert_int_equal(watched.told, 0);
+    for (int i = 0; i < 3; i++) {
+        write_file(&watched.place, "app.lua", "return 1");
+        pass(&watched, 3);
     }
-    drop(&place);
+    assert_int_equal(watched.told, 0); /* not quiet yet */
+    pass(&watched, 5);
+    assert_int_equal(watched.told, 1);
+    pass(&watched, 1000);
+    assert_int_equal(watched.told, 1);
+    end_watch(&watched);
+}
+
+static void folder_watch_does_not_wait_for_ever(void **state) {
+    (void)state;
+    struct watched watched;
+    begin_watch(&watched);
+    for (int i = 0; i < 20; i++) { /* never quiet for 5 ms */
+        write_file(&watched.place, "app.lua", "return 1");
+        pass(&watched, 3);
+    }
+    assert_int_equal(watched.told, 1);
+    end_watch(&watched);
+}
+
+static void folder_watch_sees_into_folders_that_come_later(void **state) {
+    (void)state;
+    struct watched watched;
+    begin_watch(&watched);
+    make_folder(&watched.place, "net");
+    pass(&watched, 5);
+    assert_int_equal(watched.told, 1);
+    write_file(&watched.place, "net/init.lua", "return 1");
+    pass(&watched, 5);
+    assert_int_equal(watched.told, 2);
+    assert_int_equal(symlink("net", in(&watched.place, "..data")), 0);
+    pass(&watched, 5);
+    assert_int_equal(watched.told, 3);
+    unlink(in(&watched.place, "net/init.lua"));
+    pass(&watched, 5);
+    assert_int_equal(watched.told, 4);
+    end_watch(&watched);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(link_out_of_the_folder_is_refused),
-        cmocka_unit_test(link_to_a_folder_outside_is_refused),
-        cmocka_unit_test(link_within_the_folder_is_followed),
-        cmocka_unit_test(folder_that_is_a_link_is_read),
-        cmocka_unit_test(file_that_was_named_may_be_anywhere),
-        cmocka_unit_test(entries_that_cannot_be_read_say_why),
+        cmocka_unit_test(source_scan_takes_controllers_and_passes_over_the_rest),
+        cmocka_unit_test(source_scan_reads_a_folder_with_its_modules),
+        cmocka_unit_test(source_scan_follows_the_links_of_a_mounted_config_map),
+        cmocka_unit_test(source_scan_tells_of_each_file_that_cannot_be_taken),
+        cmocka_unit_test(source_scan_fails_the_second_of_one_name),
+        cmocka_unit_test(folder_watch_tells_once_after_a_burst),
+        cmocka_unit_test(folder_watch_does_not_wait_for_ever),
+        cmocka_unit_test(folder_watch_sees_into_folders_that_come_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
