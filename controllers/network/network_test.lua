@@ -99,7 +99,8 @@ t.case("a token that was read before serves for the removal when its Secret went
     metadata = { name = "default", deletionTimestamp = "2026-01-01T00:00:00Z" } }
   t.call(controller, "reconcile", net(), { cache = { tenant }, answers = { secret = secret, http = answer } })
   t.ok(has.router)
-  local run = t.call(controller, "finalize", net "2026-01-01T00:00:00Z", { cache = { leaving }, answers = { http = answer } })
+  local run = t.call(controller, "finalize", net "2026-01-01T00:00:00Z",
+    { cache = { leaving }, answers = { http = answer } })
   t.equal(run.error, nil)
   t.equal(next(has), nil)
 end)

@@ -266,8 +266,8 @@ function M.call(controller, handler, ...)
   for _, one in ipairs(found) do names[#names + 1] = one.fields.name end
   local config = {}
   if options.config then config[options.name or names[1] or ""] = options.config end
-  local run = rehearsal.run({ value = controller, file = at:match "^(.-):%d+$" or "", handler = handler, find = find,
-    resources = resources }, call, {
+  local run = rehearsal.run({ value = controller, file = at:match "^(.-):%d+$" or "", at = at, handler = handler,
+    find = find, resources = resources }, call, {
     cache = options.cache, answers = options.answers, config = config, now = options.now,
     attempt = options.attempt, reason = options.reason,
   })
@@ -327,7 +327,7 @@ function M.review(file, options)
     end
   end
   local values = options.config and { [options.name or found[1].fields.name or ""] = options.config }
-  local outcome = review.run({ value = file, file = at:match "^(.-):%d+$" or "", resources = resources,
+  local outcome = review.run({ value = file, file = at:match "^(.-):%d+$" or "", at = at, resources = resources,
     config = values }, options, at)
   last_error = outcome.error and tostring(outcome.error) or nil
   return outcome

@@ -155,6 +155,55 @@ t.case("answers stand in for secrets, services and refusals", function()
   t.equal(run.requests[2].method, "GET")
 end)
 
+t.case("objects of the test are held to their schema, at the test's line", function()
+  local c = controller(function() end)
+  local function wrong(spec, pattern, options)
+    local problem = t.raises(function() t.call(c, "reconcile", app(spec), options) end, pattern)
+    t.match(tostring(problem), "^test_test.lua:%d+: ")
+  end
+  wrong({ size = "x" }, "object: App demo: spec.size is not an integer")
+  wrong({ siz = 1 }, 'object: App demo: spec has no field siz, did you mean "size"?')
+  wrong({ size = 1 }, "cache[1]: App demo: spec.size is not an integer", { cache = { app { size = 1.5 } } })
+  t.raises(function()
+    t.call(controller(nil, { on = { event = print } }), "on.event", "updated", app(), app { size = {} })
+  end, "old: App demo: spec.size is not an integer")
+end)
+
+t.case("a write that its schema does not allow is refused, as the server would", function()
+  local Strict = moonlet.resource { group = "example.com", version = "v1", kind = "App",
+    spec = s.object { size = s.integer { default = 1 } }, status = s.object { state = s.enum { "A", "B" } } }
+  local function run_with(f)
+    return t.call(controller(f, { resource = Strict }), "reconcile", app())
+  end
+  local run = run_with(function(_, ctx) ctx:set_status { state = "C" } end)
+  t.equal({ run.error.code, run.error.status, run.error.reason }, { "rejected", 422, "Invalid" })
+  t.match(run.error.message, "App demo: status.state is none of A, B")
+  t.equal(run.get(Strict, "demo").status, nil)
+  run = run_with(function(obj, ctx) ctx:patch(obj, { spec = { size = "x" } }) end)
+  t.match(run.error.message, "spec.size is not an integer")
+  run = run_with(function(_, ctx) ctx:set_status { state = "B" } end)
+  t.equal(run.error, nil)
+end)
+
+t.case("a JSON patch is applied, or refused whole", function()
+  local run = reconcile(function(obj, ctx)
+    ctx:patch(obj, { { op = "test", path = "/spec/size", value = 1 },
+      { op = "replace", path = "/spec/size", value = 5 },
+      { op = "add", path = "/metadata/labels", value = { a = "b" } } }, "json")
+    t.equal(ctx:get(App, "demo").spec.size, 5)
+  end)
+  t.equal(run.error, nil)
+  t.equal(run.get(App, "demo").metadata.labels, { a = "b" })
+  t.equal(run.patched[1].type, "json")
+  run = reconcile(function(obj, ctx)
+    ctx:patch(obj, { { op = "replace", path = "/spec/size", value = 5 },
+      { op = "test", path = "/spec/size", value = 1 } }, "json")
+  end)
+  t.equal(run.error.code, "rejected")
+  t.match(run.error.message, "operation 2, test /spec/size: the test fails")
+  t.equal(run.get(App, "demo").spec.size, 1)
+end)
+
 t.case("an answer that is a function gets the request as it is noted", function()
   local run = reconcile(function()
     http.post { url = "https://api.example.com/v1", json = { a = 1 } }

@@ -69,7 +69,7 @@ end
 -- One handler's word on the request as it is now.
 local function ask(program, place, webhook, state, options)
   local handler = webhook.handler
-  local run = rehearsal.run({ value = program.value, file = program.file, handler = handler,
+  local run = rehearsal.run({ value = program.value, file = program.file, at = program.at, handler = handler,
     find = function(definitions) return place, definitions[place] end, resources = program.resources },
     { object = state.object or state.old, old = state.old, request = plain(state.request) },
     { cache = options.cache, answers = options.answers, config = program.config, now = options.now })
