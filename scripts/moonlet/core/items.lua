@@ -8,10 +8,11 @@ local M = {}
 local DEFAULTS = {
   terminationMessagePath = "/dev/termination-log", terminationMessagePolicy = "File", protocol = "TCP",
   scheme = "HTTP", successThreshold = 1, failureThreshold = 3, periodSeconds = 10, timeoutSeconds = 1,
-  defaultMode = 420, apiVersion = "v1", divisor = "0", expirationSeconds = 3600,
+  defaultMode = 420, apiVersion = "v1", divisor = "0", expirationSeconds = 3600, volumeMode = "Filesystem",
+  iscsiInterface = "default",
 }
 local ADMITTED_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount" -- the ServiceAccount plugin adds it
-local EMPTY = { resources = true, securityContext = true, limits = true, requests = true, volumeMounts = true }
+local EMPTY = { resources = true, metadata = true, securityContext = true, limits = true, requests = true, volumeMounts = true }
 
 local function pull_policy(image)
   local name = tostring(image):match "[^/]*$"
@@ -39,6 +40,7 @@ local function normal(value, key)
     end
     return out
   end
+  if value.reference ~= nil and value.pullPolicy == pull_policy(value.reference) then value.pullPolicy = nil end
   if value.image ~= nil and value.imagePullPolicy == pull_policy(value.image) then value.imagePullPolicy = nil end
   for name, one in pairs(core.copy(value)) do
     if (key == "limits" or key == "requests") or name == "sizeLimit" then
