@@ -236,7 +236,7 @@ static void on_changed(struct program *program) {
         report_waiting(slot, program);
 }
 
-/* R19: a dead isolate is rebuilt; after three deaths in a minute the file is suspended until it
+/* R19: a dead isolate is rebuilt; after three rebuilds in a minute the file is suspended until it
  * changes or 5 minutes have passed. */
 static void on_died(struct program *program) {
     struct slot *slot = program->context;
@@ -255,7 +255,8 @@ static void on_died(struct program *program) {
         return;
     }
     log_error(host->log,
-              "%s: its isolate died three times in a minute; suspended until the file changes or 5 "
+              "%s: its isolate died again after three rebuilds in a minute; suspended until the "
+              "file changes or 5 "
               "minutes have passed",
               slot->name);
     slot->suspended = true;

@@ -169,6 +169,7 @@ static void worker_script_that_keeps_dying_is_suspended(void **state) {
         world_expect(&world, line);
     }
     world_until(&world, world_slot(&world, "app")->suspended);
+    assert_true(fake_engine_logged(&world.engine, "after three rebuilds in a minute; suspended"));
     world_pass(&world, 200 * NS_PER_S);
     world_expect_nothing(&world);
     world_pass(&world, 100 * NS_PER_S);
