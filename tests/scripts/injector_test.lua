@@ -278,6 +278,14 @@ t.case("an item that somebody edited is theirs: not renewed, not denied, not rem
   t.equal(names(into_deployment({ labels = { x = "y" } }, out).spec.template.spec.containers), "app agent")
 end)
 
+t.case("a container of another injector is not the pod's own, unless it is named", function()
+  local other = { name = "other", containers = { { name = "side", image = "x:1" } } }
+  local object = put(other, pod()).object
+  local out = put({ env = { A = "1", B = { value = "2", containers = "side" } } }, object).object
+  t.equal(out.spec.containers[1].env, { { name = "A", value = "1" } })
+  t.equal(out.spec.containers[2].env, { { name = "B", value = "2" } })
+end)
+
 t.case("a record that is nonsense counts as none", function()
   for _, text in ipairs { "", "nonsense", "[]", '{"container/agent":5}', "null" } do
     local out = put({ containers = { AGENT } }, pod(nil, { [RECORD] = text }))

@@ -43,7 +43,7 @@ local function opted_out(metadata, name)
   return annotations["moonlet.dev/inject"] == "false" or annotations[name .. ".moonlet.dev/inject"] == "false"
 end
 
-local Injection = {} -- one call: { spec, target, record (found), kept (to be written), fields, req }
+local Injection = {} -- one call: { spec, target, record (found), foreign, kept (to be written), fields, req }
 Injection.__index = Injection
 
 function Injection:conflict(message)
@@ -170,6 +170,17 @@ local function read_record(metadata, annotation)
   return record
 end
 
+-- The containers that other injectors have put in: not the pod's own.
+local function foreign(metadata, annotation)
+  local out = {}
+  for name in pairs(metadata.annotations or {}) do
+    if name ~= annotation and name:find("moonlet.dev/injected-", 1, true) == 1 then
+      for key in pairs(read_record(metadata, name)) do out[key:match "^container/(.+)$" or ""] = true end
+    end
+  end
+  return out
+end
+
 local function write_record(metadata, annotation, kept)
   local text = next(kept) ~= nil and core.json_encode(kept) or nil
   local annotations = metadata.annotations
@@ -203,7 +214,8 @@ function M.handler(fields, at)
     local out = opted_out(object.metadata, fields.name) or opted_out(target.metadata, fields.name)
     local wanted = out and NOTHING or evaluate(fields, at, object, ctx)
     local self = setmetatable({ fields = fields, req = req, target = target, spec = target.spec, kept = {},
-      skipped = {}, record = read_record(object.metadata, annotation) }, Injection)
+      skipped = {}, record = read_record(object.metadata, annotation),
+      foreign = foreign(object.metadata, annotation) }, Injection)
     self:list("volumes", "volume/", "name", wanted.volumes, "volume")
     self:containers(wanted)
     self:list("imagePullSecrets", "pull/", "name", wanted.image_pull_secrets, "image pull secret")

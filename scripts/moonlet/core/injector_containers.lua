@@ -144,7 +144,9 @@ function Injection:add_parts(field, prefix, name, list)
       local named = one.containers and {}
       for _, wanted in ipairs(one.containers or {}) do named[wanted] = true end
       local function add(container)
-        if not named or named[container.name] then self:add_part(container, field, prefix, name, one.item) end
+        local meant = not self.foreign[container.name]
+        if named then meant = named[container.name] end
+        if meant then self:add_part(container, field, prefix, name, one.item) end
       end
       each(self.spec.containers, add)
       if named then each(self.spec.initContainers, add) end

@@ -12,7 +12,8 @@ local DEFAULTS = {
   iscsiInterface = "default",
 }
 local ADMITTED_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount" -- the ServiceAccount plugin adds it
-local EMPTY = { resources = true, metadata = true, securityContext = true, limits = true, requests = true, volumeMounts = true }
+local EMPTY = { resources = true, metadata = true, securityContext = true, limits = true, requests = true,
+  volumeMounts = true }
 
 local function pull_policy(image)
   local name = tostring(image):match "[^/]*$"
