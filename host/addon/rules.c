@@ -1,5 +1,7 @@
 #include "addon/rules.h"
 
+#include "addon/registration.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -297,9 +299,51 @@ static void want_crds(struct target *target, bool apply) {
     size_t count = target->declaration->crd_count;
     for (size_t i = 0; i < count; i++)
         want_in(target, extensions, crds, target->declaration->crds[i].name, NULL,
-                RULE_GET | (apply ? RULE_PATCH : 0));
+                RULE_GET | (apply || target->declaration->crds[i].converts ? RULE_PATCH : 0));
     if (count > 0 && apply) /* create cannot be limited by name */
         want_in(target, extensions, crds, NULL, NULL, RULE_CREATE);
+}
+
+/* The definition's webhook configurations. */
+static void want_configurations(struct target *target, const struct definition *d, bool apply) {
+    static const char *const collections[] = {"mutatingwebhookconfigurations",
+                                              "validatingwebhookconfigurations"};
+    struct str admission = str_of("admissionregistration.k8s.io");
+    CLEANUP(mem_freep) char *name = registration_name(d);
+    if (name == NULL) {
+        target->failed = true;
+        error_set(target->err, ERROR_NOMEM, "no memory for the permissions");
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        bool has = false;
+        for (size_t k = 0; k < d->webhook_count; k++)
+            has |= d->webhooks[k].validates == (i == 1);
+        if (!has)
+            continue;
+        want_in(target, admission, collections[i], name, NULL,
+                RULE_PATCH | (apply ? RULE_DELETE : 0));
+        if (apply) /* neither can be limited by name */
+            want_in(target, admission, collections[i], NULL, NULL, RULE_LIST | RULE_CREATE);
+    }
+}
+
+static void want_serving(struct target *target, const struct rules_host *host) {
+    bool serves = false;
+    for (size_t i = 0; i < target->declaration->count; i++) {
+        const struct definition *d = &target->declaration->definitions[i];
+        serves |= definition_serves(d);
+        if (d->webhook_count > 0)
+            want_configurations(target, d, host->apply_webhooks);
+    }
+    const char *slash = host->webhook_secret ? strchr(host->webhook_secret, '/') : NULL;
+    if (!serves || slash == NULL)
+        return;
+    CLEANUP(mem_freep)
+    char *ns = mem_strndup(host->webhook_secret, (size_t)(slash - host->webhook_secret));
+    target->failed |= ns == NULL;
+    want_named(target, "secrets", host->webhook_secret, NULL, RULE_GET | RULE_UPDATE);
+    want_in(target, str_of(""), "secrets", NULL, (char *const[]){ns, NULL}, RULE_CREATE);
 }
 
 int rules_for_host(struct rules *rules, const struct declaration *const *declarations, size_t count,
@@ -322,6 +366,7 @@ int rules_for_host(struct rules *rules, const struct declaration *const *declara
         for (size_t k = 0; host->namespaces && k < declarations[i]->count; k++)
             want_events(&target, &declarations[i]->definitions[k]);
         want_crds(&target, host->apply_crds);
+        want_serving(&target, host);
     }
     return target.failed ? ERROR_NOMEM : 0;
 }

@@ -45,9 +45,11 @@ struct rules_host { /* how the host will be run */
     const char *config_map;  /* "ns/name", or NULL */
     char *const *namespaces; /* as above */
     bool apply_crds;
+    bool apply_webhooks;        /* else they come with a package and only get their caBundle */
+    const char *webhook_secret; /* "ns/name" of the certificate, or NULL: none is shared */
 };
-/* Adds what the host itself needs: Events, the Lease, the ConfigMap of settings, and the CRDs by
- * name. 0; INVALID (config_map is not "ns/name"), NOMEM. */
+/* Adds what the host itself needs: Events, the Lease, the ConfigMap of settings, the CRDs, webhook
+ * configurations and the certificate by name. 0; INVALID (config_map is not "ns/name"), NOMEM. */
 int rules_for_host(struct rules *rules, const struct declaration *const *declarations, size_t count,
                    const struct rules_host *host, struct error *err);
 /* Do both say the same, in the same order? */

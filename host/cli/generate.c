@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "addon/registration.h"
 #include "addon/rules.h"
 #include "base/mem.h"
 #include "cli/load.h"
@@ -17,7 +18,11 @@
         {"help", OPTION_FLAG, NULL, NULL, NULL, "this page"},                                      \
         {NULL, OPTION_FLAG, NULL, NULL, NULL, NULL},
 
-static const struct option_spec crds_specs[] = {SETTINGS};
+static const struct option_spec crds_specs[] = {
+    {"webhook-service", OPTION_TEXT, "NS/NAME[:PORT]", "moonlet-system/moonlet", NULL,
+     "Service in front of the hosts, for webhooks and converters"},
+    {"lease-name", OPTION_TEXT, "NAME", "moonlet", NULL, "as for run: which installation it is"},
+    SETTINGS};
 static const struct option_spec rbac_specs[] = {
     {"name", OPTION_TEXT, "NAME", "moonlet", NULL, "of the ServiceAccount and the roles"},
     {"host-namespace", OPTION_TEXT, "NAME", "moonlet-system", NULL, "where the host runs"},
@@ -28,6 +33,10 @@ static const struct option_spec rbac_specs[] = {
     {"config-map", OPTION_TEXT, "NS/NAME", NULL, NULL, "ConfigMap with config values"},
     {"crds", OPTION_TEXT, "MODE", "check", "apply|check|skip",
      "may the host write the files' CRDs?"},
+    {"webhooks", OPTION_TEXT, "MODE", NULL, "apply|check|skip",
+     "may it write webhook configurations? else as --crds"},
+    {"webhook-secret", OPTION_TEXT, "NS/NAME", NULL, NULL,
+     "Secret with the certificate replicas share; else moonlet-webhook where the host runs"},
     SETTINGS};
 
 static void print_document(json_t *document) {
@@ -55,22 +64,68 @@ static struct loader *load_all(const struct command_context *context, struct opt
     return loader;
 }
 
-static int crds(const struct command_context *context, struct options *options) {
-    int exit_code;
-    struct loader *loader = load_all(context, options, &exit_code);
-    struct map printed = {0};
-    for (size_t i = 0; loader && i < loader_count(loader); i++) {
-        const struct declaration *declaration = loader_at(loader, i)->declaration;
-        for (size_t k = 0; k < declaration->crd_count; k++) {
-            struct str name = str_of(declaration->crds[k].name);
-            if (map_get(&printed, name) || map_set(&printed, name, (void *)1, NULL) < 0)
-                continue;
-            print_document(json_loads(declaration->crds[k].json, 0, NULL));
-        }
+static int print_text(struct strbuf *text, struct error *err) {
+    json_t *document = text->failed ? NULL : json_loadb(text->data, text->len, 0, NULL);
+    strbuf_finish(text);
+    if (document == NULL)
+        return error_set(err, ERROR_NOMEM, "no memory for a manifest");
+    print_document(document);
+    return 0;
+}
+
+static int print_crds(const struct declaration *declaration,
+                      const struct registration_endpoint *endpoint, struct map *printed,
+                      struct error *err) {
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < declaration->crd_count; i++) {
+        struct strbuf text = {0};
+        struct str name = str_of(declaration->crds[i].name);
+        if (map_get(printed, name))
+            continue;
+        rc = map_set(printed, name, (void *)1, NULL) < 0
+                 ? error_set(err, ERROR_NOMEM, "no memory for a manifest")
+                 : registration_crd(&declaration->crds[i], endpoint, &text, err);
+        if (rc == 0)
+            rc = print_text(&text, err);
     }
+    return rc;
+}
+
+static int print_webhooks(const struct declaration *declaration,
+                          const struct registration_endpoint *endpoint, struct error *err) {
+    int rc = 0;
+    for (size_t i = 0; rc >= 0 && i < declaration->count; i++)
+        for (int validating = 0; rc >= 0 && validating < 2; validating++) {
+            struct strbuf text = {0};
+            rc = registration_write(declaration, &declaration->definitions[i], validating, endpoint,
+                                    &text, err);
+            if (rc > 0)
+                rc = print_text(&text, err);
+        }
+    return rc < 0 ? rc : 0;
+}
+
+static int crds(const struct command_context *context, struct options *options) {
+    int exit_code, rc;
+    const char *service = option_text(options, "webhook-service"), *slash = strchr(service, '/');
+    struct map printed = {0};
+    struct error err;
+    if (registration_check_service(service, &err) < 0)
+        return cli_usage(options->command, &err);
+    CLEANUP(mem_freep) char *ns = mem_strndup(service, (size_t)(slash - service));
+    CLEANUP(mem_freep)
+    char *instance = mem_printf("%s.%s", ns ? ns : "", option_text(options, "lease-name"));
+    struct registration_endpoint endpoint = {
+        .service = service, .exclude = ns, .instance = instance};
+    struct loader *loader = load_all(context, options, &exit_code);
+    rc = ns && instance ? 0 : error_set(&err, ERROR_NOMEM, "no memory for a manifest");
+    for (size_t i = 0; loader && rc == 0 && i < loader_count(loader); i++)
+        rc = print_crds(loader_at(loader, i)->declaration, &endpoint, &printed, &err);
+    for (size_t i = 0; loader && rc == 0 && i < loader_count(loader); i++)
+        rc = print_webhooks(loader_at(loader, i)->declaration, &endpoint, &err);
     map_finish(&printed);
     loader_close(loader);
-    return exit_code;
+    return rc < 0 ? cli_fail(&err) : exit_code;
 }
 
 static json_t *verbs_of(unsigned verbs) {
@@ -170,12 +225,17 @@ static int rbac(const struct command_context *context, struct options *options) 
     const char *account = option_text(options, "name"),
                *ns = option_text(options, "host-namespace");
     const char *lease_ns = option_text(options, "lease-namespace");
+    const char *crds = option_text(options, "crds"), *webhooks = option_text(options, "webhooks");
+    const char *secret = option_text(options, "webhook-secret");
+    CLEANUP(mem_freep) char *default_secret = mem_printf("%s/moonlet-webhook", ns);
     struct rules_host host = {.ns = ns,
                               .lease_name = option_text(options, "lease-name"),
                               .lease_ns = lease_ns ? lease_ns : ns,
                               .config_map = option_text(options, "config-map"),
                               .namespaces = cli_namespaces(options),
-                              .apply_crds = strcmp(option_text(options, "crds"), "apply") == 0};
+                              .apply_crds = strcmp(crds, "apply") == 0,
+                              .apply_webhooks = strcmp(webhooks ? webhooks : crds, "apply") == 0,
+                              .webhook_secret = secret ? secret : default_secret};
     int exit_code;
     struct loader *loader = load_all(context, options, &exit_code);
     struct error err;
@@ -197,8 +257,10 @@ static int rbac(const struct command_context *context, struct options *options) 
 const struct command command_crds = {
     "crds",
     "DIR...",
-    "Prints the CustomResourceDefinitions of controller files.",
-    "For clusters in which the host may not write them: moonlet crds DIR | kubectl apply -f -",
+    "Prints the CustomResourceDefinitions and webhook configurations of controller files.",
+    "For clusters in which the host may not write them: moonlet crds DIR | kubectl apply -f -\n"
+    "What calls the host goes through a Service; the caBundle is filled in by the running host\n"
+    "(--webhooks=check), or by whoever makes the certificates.",
     crds_specs,
     crds};
 const struct command command_rbac = {

@@ -164,6 +164,50 @@ static void rules_of_a_config_map_without_namespace_are_refused(void **state) {
     rules_finish(&rules);
 }
 
+static const char serving[] =
+    "{\"definitions\":[{\"type\":\"webhook\",\"name\":\"policy\",\"handlers\":[\"validate\"],"
+    "\"webhooks\":[{\"handler\":\"validate\",\"resource\":{\"kind\":\"v1/Pod\"},\"operations\":["
+    "\"CREATE\"]}]},{\"type\":\"conversion\",\"name\":\"apps.example.com\",\"crd\":"
+    "\"apps.example.com\",\"handlers\":[\"convert\"]}],\"crds\":[{\"metadata\":{\"name\":"
+    "\"apps.example.com\"},\"spec\":{\"group\":\"example.com\",\"names\":{\"kind\":\"App\","
+    "\"plural\":\"apps\"},\"conversion\":{\"strategy\":\"Webhook\",\"webhook\":{}}}}]}";
+
+static struct rules rules_of_serving(bool apply) {
+    struct error err = {0};
+    struct rules rules = {0};
+    struct declaration *declaration = declaration_parse(str_of(serving), &err);
+    const struct declaration *const all[] = {declaration};
+    const struct rules_host host = {.ns = "home",
+                                    .lease_name = "l",
+                                    .lease_ns = "home",
+                                    .apply_crds = apply,
+                                    .apply_webhooks = apply,
+                                    .webhook_secret = "home/cert"};
+    assert_non_null(declaration);
+    assert_int_equal(rules_for_host(&rules, all, 1, &host, &err), 0);
+    declaration_destroy(declaration);
+    return rules;
+}
+
+static void rules_of_webhooks_name_configurations_and_the_certificate(void **state) {
+    (void)state;
+    const char *configurations = "validatingwebhookconfigurations";
+    struct rules apply = rules_of_serving(true), check = rules_of_serving(false);
+    assert_int_equal(verbs(&apply, configurations, "moonlet-policy", NULL),
+                     RULE_PATCH | RULE_DELETE);
+    assert_int_equal(verbs(&apply, configurations, NULL, NULL), RULE_LIST | RULE_CREATE);
+    assert_int_equal(verbs(&apply, "secrets", "cert", "home"), RULE_GET | RULE_UPDATE);
+    assert_int_equal(verbs(&apply, "secrets", NULL, "home"), RULE_CREATE);
+    assert_null(find(&apply, "mutatingwebhookconfigurations", NULL, NULL));
+    assert_int_equal(verbs(&check, configurations, "moonlet-policy", NULL), RULE_PATCH);
+    assert_null(find(&check, configurations, NULL, NULL));
+    /* the caBundle of its converter is filled in */
+    assert_int_equal(verbs(&check, "customresourcedefinitions", "apps.example.com", NULL),
+                     RULE_GET | RULE_PATCH);
+    rules_finish(&apply);
+    rules_finish(&check);
+}
+
 static void rules_survive_each_failed_allocation(void **state) {
     (void)state;
     struct oom_sweep sweep = {0};
@@ -190,6 +234,7 @@ int main(void) {
         cmocka_unit_test(rules_of_the_host_name_the_lease_and_its_settings),
         cmocka_unit_test(rules_of_a_host_within_namespaces_need_no_more_for_events),
         cmocka_unit_test(rules_of_a_config_map_without_namespace_are_refused),
+        cmocka_unit_test(rules_of_webhooks_name_configurations_and_the_certificate),
         cmocka_unit_test(rules_survive_each_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
