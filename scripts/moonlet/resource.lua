@@ -32,15 +32,25 @@ function M.is(value)
   return type(value) == "table" and getmetatable(value) == Resource
 end
 
+local function check_word(word, at, what)
+  if word ~= nil and not (type(word) == "string" and check.is_label(word)) then
+    check.fault(at, ("%s: %s is not a name in lower case"):format(what, check.describe(word)))
+  end
+end
+
 function M.new(fields, at)
   if type(fields) ~= "table" then check.fault(at, "moonlet.resource takes a table of fields") end
   check.options(fields, FIELDS, at, "moonlet.resource")
   local what = "moonlet.resource " .. fields.kind
-  if not fields.group:find "^[a-z0-9][a-z0-9.-]*%.[a-z0-9.-]*[a-z0-9]$" then
+  if not check.is_subdomain(fields.group) or not fields.group:find(".", 1, true) then
     check.fault(at, ('%s: group "%s" is not a domain such as "app.example.com"'):format(what, fields.group))
   end
   if not fields.kind:find "^[A-Z][A-Za-z0-9]*$" then
     check.fault(at, ('%s: a kind is written in CapWords'):format(what))
+  end
+  for _, name in ipairs { "plural", "singular" } do check_word(fields[name], at, what .. "." .. name) end
+  for _, list in ipairs { "short_names", "categories" } do
+    for i, word in ipairs(fields[list] or {}) do check_word(word, at, ("%s.%s[%d]"):format(what, list, i)) end
   end
   if fields.scope and fields.scope ~= "Namespaced" and fields.scope ~= "Cluster" then
     check.fault(at, ('%s: scope is "Namespaced" or "Cluster", not "%s"'):format(what, fields.scope))
@@ -93,13 +103,19 @@ function M.root(value)
   return value.root or value
 end
 
--- "string", "integer"… for a printer column, from the schema that the path leads to.
-local function column_type(fields, path)
+-- The schema that the path leads to, or nil.
+local function schema_at(fields, path)
   local at = { properties = { spec = fields.spec and schema.openapi(fields.spec),
     status = fields.status and schema.openapi(fields.status) } }
   for step in path:gmatch "[%w_-]+" do
     at = at and at.properties and at.properties[step]
   end
+  return at
+end
+
+-- "string", "integer"… for a printer column.
+local function column_type(fields, path)
+  local at = schema_at(fields, path)
   if path:find "[Tt]imestamp$" then return "date" end
   local kind = at and at.type
   if kind == "integer" or kind == "number" or kind == "boolean" then return kind end
@@ -109,6 +125,8 @@ end
 
 local COLUMN = { path = "string", type = "string?", description = "string?", priority = "number?",
   format = "string?" }
+
+local COLUMN_TYPES = { integer = true, number = true, string = true, boolean = true, date = true }
 
 local function columns(self, fields)
   local list, names = core.array {}, {}
@@ -122,6 +140,12 @@ local function columns(self, fields)
     check.options(column, COLUMN, self.at, what)
     if type(name) ~= "string" or column.path:sub(1, 1) ~= "." then
       check.fault(self.at, what .. ': written Name = ".spec.field"')
+    end
+    if column.type and not COLUMN_TYPES[column.type] then
+      check.fault(self.at, what .. ": type is one of integer, number, string, boolean, date")
+    end
+    if column.priority and (column.priority < 0 or column.priority % 1 ~= 0) then
+      check.fault(self.at, what .. ": priority is a whole number; above 0 is shown by -o wide")
     end
     has_age = has_age or name:lower() == "age"
     list[#list + 1] = {
@@ -141,8 +165,14 @@ local function subresources(self, fields)
   local out = {}
   if fields.status then out.status = {} end
   if scale then
-    check.options(scale, { spec = "string", status = "string", selector = "string?" }, self.at,
-      ("moonlet.resource %s: scale"):format(self.kind))
+    local what = ("moonlet.resource %s: scale"):format(self.kind)
+    check.options(scale, { spec = "string", status = "string", selector = "string?" }, self.at, what)
+    for _, part in ipairs { "spec", "status" } do
+      if not scale[part]:find("^%." .. part .. "%.[%w_.-]+$") then
+        check.fault(self.at, ('%s.%s: a path such as ".%s.size" expected, not "%s"'):format(what, part, part,
+          scale[part]))
+      end
+    end
     out.scale = { specReplicasPath = scale.spec, statusReplicasPath = scale.status,
       labelSelectorPath = scale.selector }
   end
@@ -153,10 +183,23 @@ local function texts(list)
   return list and core.array(core.copy(list)) or nil
 end
 
-local function selectable(list)
-  if not list then return nil end
+local SELECTABLE = { string = true, integer = true, boolean = true }
+
+local function selectable(self, fields)
+  if not fields.selectable_fields then return nil end
   local out = core.array {}
-  for i, path in ipairs(list) do out[i] = { jsonPath = path } end
+  for i, path in ipairs(fields.selectable_fields) do
+    local what = ("moonlet.resource %s: selectable_fields[%d]"):format(self.kind, i)
+    if type(path) ~= "string" or not path:find "^%.[%w_.-]+$" then
+      check.fault(self.at, ('%s: %s is not a path such as ".spec.color"'):format(what, check.describe(path)))
+    end
+    local at = schema_at(fields, path)
+    if not at then check.fault(self.at, ("%s: %s is not in the schema"):format(what, path)) end
+    if not SELECTABLE[at.type] then
+      check.fault(self.at, ("%s: %s is not a text, a whole number or a boolean"):format(what, path))
+    end
+    out[i] = { jsonPath = path }
+  end
   return out
 end
 
@@ -174,7 +217,7 @@ local function version(self, one)
     deprecated = one.deprecated, deprecationWarning = one.warning,
     schema = { openAPIV3Schema = root },
     subresources = subresources(self, fields), additionalPrinterColumns = columns(self, fields),
-    selectableFields = selectable(fields.selectable_fields),
+    selectableFields = selectable(self, fields),
   }
 end
 

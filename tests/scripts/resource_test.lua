@@ -22,6 +22,19 @@ t.case("a resource that cannot be is refused with what to write", function()
     { { columns = { Size = "spec.size" } }, 'column Size: written Name = ".spec.field"' },
     { { columns = { Size = { path = ".spec.size", kind = "x" } } }, 'unknown field "kind"' },
     { { scale = { spec = ".spec.size" } }, "scale: status is missing" },
+    { { scale = { spec = "size", status = ".status.size" } }, 'scale.spec: a path such as ".spec.size"' },
+    { { scale = { spec = ".spec.size", status = ".spec.size" } }, 'scale.status: a path such as ".status.size"' },
+    { { columns = { Size = { path = ".spec.size", type = "int" } } }, "column Size: type is one of" },
+    { { columns = { Size = { path = ".spec.size", priority = 0.5 } } }, "column Size: priority is a whole number" },
+    { { short_names = { "A b" } }, 'short_names[1]: "A b" is not a name in lower case' },
+    { { categories = { 5 } }, "categories[1]: 5 is not a name in lower case" },
+    { { plural = "Apps" }, 'plural: "Apps" is not a name in lower case' },
+    { { selectable_fields = { "spec.size" } },
+      'selectable_fields[1]: "spec.size" is not a path such as ".spec.color"' },
+    { { selectable_fields = { ".spec.size" } }, "selectable_fields[1]: .spec.size is not in the schema" },
+    { { selectable_fields = { ".spec.list" }, spec = s.object { list = s.array(s.any()) } },
+      "selectable_fields[1]: .spec.list is not a text, a whole number or a boolean" },
+    { { group = "a..b" }, 'group "a..b" is not a domain' },
   } do
     local problem = t.raises(function() make(try[1]) end, try[2])
     t.match(tostring(problem), "^resource_test.lua:%d+: moonlet.resource")
