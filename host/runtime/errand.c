@@ -4,13 +4,18 @@
 #include "runtime/invocation.h"
 #include "runtime/schedule.h"
 
+#define LATE_NS ((int64_t)(5 * NS_PER_S))  /* not missed yet, whatever the deadline */
+#define BACK_NS (3600 * (int64_t)NS_PER_S) /* so far back, the time before was wrong */
+
 struct errand {
     struct edition *edition;
     struct host *host;
     struct schedule *schedule; /* NULL: a startup */
     struct loop_timer timer, grace;
-    int64_t due_wall_ns; /* schedule: the next run */
+    int64_t due_wall_ns;     /* schedule: the next run */
+    int64_t planned_wall_ns; /* when that was found out */
     unsigned failures;
+    bool ran;                    /* the run that was due has begun */
     bool running, over, stopped; /* over: a startup that has succeeded */
     struct invocation invocation;
 };
@@ -71,12 +76,29 @@ static void run(struct errand *errand) {
     program_ref(edition->program); /* while it runs */
     if (invocation_start(&errand->invocation, errand->host, edition->program->script,
                          edition->definition, edition->index, "run", str_of(""), NULL, NULL,
-                         &err) == 0)
+                         &err) == 0) {
+        errand->ran = true;
         return;
+    }
     errand->running = false;
     program_unref(edition->program);
     log_error(errand->host->log, "%s: %s", edition->definition->name, err.message);
     loop_timer_start(&errand->timer, NS_PER_S);
+}
+
+/* Is a run to be made up? Of those that were missed the first within the deadline, no other. */
+static bool still_due(struct errand *errand, int64_t now) {
+    const struct definition *definition = errand->edition->definition;
+    int64_t most = (int64_t)definition->deadline_ns, due;
+    most = most > LATE_NS ? most : LATE_NS;
+    if (now - errand->due_wall_ns <= most)
+        return true;
+    log_warn(errand->host->log, "schedule %s: a run was missed by more than its deadline",
+             definition->name);
+    if (schedule_next(errand->schedule, now - most - 1, &due) < 0 || due > now)
+        return false;
+    errand->due_wall_ns = due;
+    return true;
 }
 
 static void on_timer(struct loop_timer *timer) {
@@ -85,15 +107,9 @@ static void on_timer(struct loop_timer *timer) {
     if (errand->running || errand->over || errand->stopped || !host->leading || host->draining)
         return;
     if (errand->schedule) {
-        int64_t late = clock_wall(host->clock) - errand->due_wall_ns;
-        int64_t deadline = (int64_t)errand->edition->definition->deadline_ns;
-        if (late < 0) { /* the wait was cut, or the wall clock was set back */
-            plan(errand);
-            return;
-        }
-        if (late > (int64_t)(5 * NS_PER_S) && late > deadline) {
-            log_warn(host->log, "schedule %s: a run was missed by more than its deadline",
-                     errand->edition->definition->name);
+        int64_t now = clock_wall(host->clock);
+        /* before: the wait was cut, or the wall clock was set back */
+        if (now < errand->due_wall_ns || !still_due(errand, now)) {
             plan(errand);
             return;
         }
@@ -101,11 +117,21 @@ static void on_timer(struct loop_timer *timer) {
     run(errand);
 }
 
+/* The next run, which no clock that was set back a little lets come twice. */
+static int find_next(struct errand *errand, int64_t now) {
+    bool wrong = now < errand->planned_wall_ns - BACK_NS; /* what it was planned by */
+    if (errand->due_wall_ns > now && !errand->ran && !wrong)
+        return 0;
+    int64_t from = errand->ran && errand->due_wall_ns > now && !wrong ? errand->due_wall_ns : now;
+    errand->ran = false;
+    errand->planned_wall_ns = now;
+    return schedule_next(errand->schedule, from, &errand->due_wall_ns);
+}
+
 /* Waits are cut to a minute, so that a jump of the wall clock is noticed. */
 static void wait_for_schedule(struct errand *errand) {
     int64_t now = clock_wall(errand->host->clock), wait;
-    if (errand->due_wall_ns <= now &&
-        schedule_next(errand->schedule, now, &errand->due_wall_ns) < 0) {
+    if (find_next(errand, now) < 0) {
         log_error(errand->host->log, "schedule %s: \"%s\" never comes",
                   errand->edition->definition->name, errand->edition->definition->cron);
         return;
