@@ -363,7 +363,7 @@ local function a_definition(pick)
 end
 
 t.case("applying twice equals once, whatever the pod and the definition, old or renewed", function()
-  for seed = 1, 600 do
+  for seed = 1, 200 do
     local pick = random(seed * 7919)
     local what = "seed " .. seed
     local object = deployment(a_pod_spec(pick))
@@ -379,7 +379,7 @@ t.case("applying twice equals once, whatever the pod and the definition, old or 
 end)
 
 t.case("what is put in and no longer declared leaves nothing behind", function()
-  for seed = 1, 300 do
+  for seed = 1, 100 do
     local pick = random(seed * 104729)
     local object = deployment(a_pod_spec(pick))
     local fields = a_definition(pick)
