@@ -73,7 +73,9 @@ static int scalar(struct loader *l, json_t **ret) {
     bool infinite = false;
     json_t *value = NULL;
     if (tag && strcmp(tag, "binary") == 0)
-        return refuse(l, &l->event.start_mark, "!!binary is not supported");
+        return refuse(l, &l->event.start_mark,
+                      "!!binary is not supported: JSON has no bytes; write "
+                      "text, or base64 without the tag");
     bool plain = l->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE && tag == NULL;
     bool typed = tag && (strcmp(tag, "int") == 0 || strcmp(tag, "float") == 0 ||
                          strcmp(tag, "bool") == 0 || strcmp(tag, "null") == 0);
