@@ -12,8 +12,10 @@
  *          handler is through, many at a time (webhooks); HTTPS whose certificate may change while
  *          connections are open.
  * Is not:  aware of what is asked (serve/admission.h) or where certificates come from.
- * Limits:  1,000 connections, beyond them the one that is idle longest is closed; idle 125 s; a
- * body of 7 MiB that must be there within 30 s. Threads: core. Yields: never.
+ * Limits:  1,000 connections, beyond them the one that is idle longest is closed; idle 120 s;
+ *          30 s each for a handshake, a head and a body of up to 7 MiB; 120 s to read an answer.
+ *          Looked at every 5 s. How long an answer takes is up to the handler.
+ * Threads: core. Yields: never.
  */
 struct server_answer {
     int status;               /* 200 unless the handler says otherwise */
@@ -38,12 +40,13 @@ struct server_route {
                    const struct server_exchange *exchange);
     void *context;
 };
-/* Answers; takes the body. The client may be gone: that is fine. */
+/* Answers; takes the body. The client may be gone, and the server stopped: that is fine. */
 void server_respond(struct server_request *request, struct server_answer *answer);
 
 struct server_tls {
     const char *cert_pem, *key_pem;
-    const char *client_ca_pem; /* clients must show a certificate of it; NULL: they are not asked */
+    const char *client_ca_pem; /* clients must show a certificate for clients of it, or
+                                  every request gets 401; NULL: they are not asked */
 };
 
 struct server;
@@ -57,11 +60,12 @@ struct server_options {
     unsigned connections;              /* 0 = 1,000 */
     size_t body_limit;                 /* 0 = 7 MiB */
 };
-/* NULL: INVALID (not an address, not a certificate), UNAVAILABLE (busy), NOMEM. */
+/* NULL: INVALID (not an address, not a certificate), REJECTED (the key is another's), UNAVAILABLE
+ * (busy), NOMEM. */
 struct server *server_start(const struct server_options *options, struct error *err);
 const char *server_address(const struct server *server); /* "127.0.0.1:8080", the real port */
-/* New handshakes get this certificate; open connections go on. 0, or INVALID and NOMEM with the
- * old one kept. */
+/* New handshakes get this certificate; open connections go on. 0, or with the old one kept INVALID
+ * (or there is no TLS), REJECTED (the key is another's), NOMEM. */
 int server_set_certificate(struct server *server, const char *cert_pem, const char *key_pem,
                            struct error *err);
 /* No new connections; idle ones are closed; answers say Connection: close. */

@@ -18,41 +18,49 @@ struct server {
     struct loop_fd *epoll;
     struct loop_timer timer, sweep;
     struct list requests;    /* accepted, not answered */
-    struct list connections; /* the one longest without a request first */
+    struct list connections; /* in the order in which their phases began */
     size_t connection_count, pending;
-    struct tls_credentials *credentials;
+    struct tls_credentials *credentials; /* NULL: plain HTTP */
     char *client_ca;
-    int quiesced; /* the listener after server_drain(), or -1 */
+    uint64_t swept_ns;  /* when the connections were last looked through */
+    unsigned vain_runs; /* of libmicrohttpd since something came or was answered */
     bool draining, running;
     char address[128];
 };
+
+/* What a connection does, and with that how long it may. */
+enum phase { PHASE_IDLE, PHASE_RECEIVING, PHASE_WORKING, PHASE_ANSWERING };
 
 struct connection {
     struct list link;
     struct server *server;
     struct MHD_Connection *mhd;
     struct tls_credentials *credentials; /* that its handshake used */
-    uint64_t since_ns;                   /* start of its request, or end of its last one */
-    unsigned requests;                   /* being received or in work: 0 or 1 */
-    bool receiving;
+    enum phase phase;
+    uint64_t since_ns;    /* start of the phase */
+    uint64_t quiet_bytes; /* received from it at the first sweep of its idle phase */
+    uint64_t head_ns;     /* the first sweep of that phase that found more; 0: none */
+    bool asked, known;    /* was its client's certificate looked at, and is it a good one? */
+    bool greeted;         /* the handshake is through */
+    bool hung_up;
 };
 
 struct server_request {
     struct list link;
     struct server *server; /* NULL: stopped before it was answered */
     struct connection *connection;
-    struct MHD_Connection *mhd; /* NULL: its connection is gone */
-    const struct server_route *route;
+    struct MHD_Connection *mhd;       /* NULL: its connection is gone */
+    const struct server_route *route; /* NULL: there is none */
     struct strbuf body;
     struct server_answer answer;
-    int refused; /* the status to answer with once the body is through, or 0 */
+    const struct refusal *refusal; /* what is said once the body is through, or NULL */
     bool accepted, suspended, answered;
     struct server_exchange exchange;
 };
 
 struct connection *server_connection(struct MHD_Connection *mhd); /* NULL: no memory for one */
-/* The connection has begun or ended a request. */
-void server_touch(struct connection *connection);
+gnutls_session_t server_session(struct MHD_Connection *mhd);      /* TLS only */
+void server_phase(struct connection *connection, enum phase phase);
 
 /* request.c: libmicrohttpd's callbacks */
 enum MHD_Result server_on_request(void *server, struct MHD_Connection *mhd, const char *path,

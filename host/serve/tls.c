@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "serve/certificate.h"
 
 enum { MOST_CHAIN = 8 };
 
@@ -15,22 +16,6 @@ struct tls_credentials {
 
 static gnutls_datum_t datum(const char *text) {
     return (gnutls_datum_t){(unsigned char *)(uintptr_t)text, (unsigned)strlen(text)};
-}
-
-/* A signature made with the key must verify with the certificate. */
-static int check_pair(const struct tls_credentials *credentials) {
-    gnutls_datum_t message = datum("moonlet"), signature = {0};
-    gnutls_pubkey_t public = credentials->chain[0].pubkey;
-    int algorithm = gnutls_privkey_get_pk_algorithm(credentials->key, NULL);
-    gnutls_sign_algorithm_t how =
-        gnutls_pk_to_sign((gnutls_pk_algorithm_t)algorithm, GNUTLS_DIG_SHA256);
-    if (algorithm != gnutls_pubkey_get_pk_algorithm(public, NULL))
-        return GNUTLS_E_CERTIFICATE_KEY_MISMATCH;
-    int rc = gnutls_privkey_sign_data2(credentials->key, how, 0, &message, &signature);
-    if (rc >= 0)
-        rc = gnutls_pubkey_verify_data2(public, how, 0, &message, &signature);
-    gnutls_free(signature.data);
-    return rc < 0 ? GNUTLS_E_CERTIFICATE_KEY_MISMATCH : 0;
 }
 
 struct tls_credentials *tls_credentials_create(const char *cert_pem, const char *key_pem,
@@ -53,12 +38,11 @@ struct tls_credentials *tls_credentials_create(const char *cert_pem, const char 
     }
     if (rc >= 0)
         rc = gnutls_privkey_import_x509_raw(credentials->key, &key, GNUTLS_X509_FMT_PEM, NULL, 0);
-    if (rc >= 0)
-        rc = check_pair(credentials);
-    if (rc >= 0)
+    if (rc < 0)
+        error_set(err, rc == GNUTLS_E_MEMORY_ERROR ? ERROR_NOMEM : ERROR_INVALID, "%s: %s", what,
+                  gnutls_strerror(rc));
+    else if (certificate_check_key(cert_pem, key_pem, err) == 0)
         return credentials;
-    error_set(err, rc == GNUTLS_E_MEMORY_ERROR ? ERROR_NOMEM : ERROR_INVALID, "%s: %s", what,
-              gnutls_strerror(rc));
     tls_credentials_unref(credentials);
     return NULL;
 }
@@ -83,4 +67,11 @@ void tls_credentials_lend(struct tls_credentials *credentials, gnutls_pcert_st *
     *ret_chain = credentials->chain;
     *ret_length = credentials->length;
     *ret_key = credentials->key;
+}
+
+bool tls_client_is_known(gnutls_session_t session) {
+    gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
+                                     .data = (unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT};
+    unsigned problems = 0;
+    return gnutls_certificate_verify_peers(session, &purpose, 1, &problems) == 0 && problems == 0;
 }

@@ -28,7 +28,7 @@ void client_open(struct client *client, const struct server *server, const struc
                  const char *text);
 void client_send(struct client *client, const char *text);
 void client_send_bytes(struct client *client, const void *bytes, size_t len);
-/* Moves what can be moved now. */
+/* Moves what can be moved now; nothing on a closed one. */
 void client_turn(struct client *client);
 /* Serial number of the server's certificate, as certificate_read() writes it. */
 void client_peer_serial(struct client *client, char *ret, size_t size);
@@ -37,7 +37,6 @@ void client_close(struct client *client); /* zeroed is fine */
 /* These turn the loop; they fail the test when it does not come about. */
 void client_expect(struct loop *loop, struct client *client, const char *text);
 void client_expect_count(struct loop *loop, struct client *client, const char *text, size_t count);
-void client_expect_greeted(struct loop *loop, struct client *client);
 void client_expect_closed(struct loop *loop, struct client *client);
 
 #define POST_HEAD(path) "POST " path " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

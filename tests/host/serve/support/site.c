@@ -59,7 +59,7 @@ void site_close(struct site *site) {
 }
 
 void site_expect(struct site *site, size_t count) {
-    for (int turn = 0; turn < 200000 && site->count < count; turn++)
+    for (int turn = 0; turn < 20000 && site->count < count; turn++)
         loop_poll(site->loop);
     assert_int_equal(site->count, count);
 }
