@@ -6,7 +6,10 @@
 
 /* One request: its head, its body, its answer. */
 
-enum { RESERVE = 64 << 10 }; /* for a body that is only announced */
+enum {
+    RESERVE = 64 << 10, /* for a body that is only announced */
+    MOST_BODIES = 32    /* of the largest size, held at once */
+};
 
 /* Why a request is not for a handler. */
 struct refusal {
@@ -21,7 +24,7 @@ static const struct refusal no_client = {401,
                             not_json = {415, "the body must be application/json\n", NULL},
                             too_large = {413, "the body is too large\n", NULL},
                             empty = {400, "the body is empty\n", NULL},
-                            no_memory = {503, "no memory\n", NULL};
+                            no_memory = {503, "no memory for the body\n", NULL};
 
 /* Answers */
 
@@ -65,8 +68,14 @@ static enum MHD_Result refuse(struct server_request *request, const struct refus
     return send_answer(request, &answer, refusal->allow);
 }
 
-static void request_free(struct server_request *request) {
+static void drop_body(struct server_request *request) {
+    if (request->server)
+        request->server->held -= request->body.len;
     strbuf_finish(&request->body);
+}
+
+static void request_free(struct server_request *request) {
+    drop_body(request);
     strbuf_finish(&request->answer.body);
     mem_free(request);
 }
@@ -171,16 +180,21 @@ static enum MHD_Result begin(struct server *server, struct MHD_Connection *mhd, 
 }
 
 static void take_body(struct server_request *request, const char *bytes, size_t len) {
+    struct server *server = request->server;
+    size_t had = request->body.len;
     if (request->refusal)
         return;
-    if (request->body.len + len > body_limit(request->server))
+    if (had + len > body_limit(server))
         request->refusal = &too_large;
+    else if (server->held + len > MOST_BODIES * body_limit(server))
+        request->refusal = &no_memory;
     else if (request->route->accept)
         strbuf_add(&request->body, bytes, len);
+    server->held += request->body.len - had;
     if (request->body.failed)
         request->refusal = &no_memory;
     if (request->refusal)
-        strbuf_finish(&request->body);
+        drop_body(request);
 }
 
 static uint64_t asked_timeout(struct MHD_Connection *mhd) {

@@ -13,7 +13,8 @@
  *          connections are open.
  * Is not:  aware of what is asked (serve/admission.h) or where certificates come from.
  * Limits:  1,000 connections, beyond them the one that is idle longest is closed; idle 120 s;
- *          30 s each for a handshake, a head and a body of up to 7 MiB; 120 s to read an answer.
+ *          30 s each for a handshake, a head and a body of up to 7 MiB, and 32 times that for all
+ *          bodies together (beyond: 503); 120 s to read an answer.
  *          Looked at every 5 s. How long an answer takes is up to the handler.
  * Threads: core. Yields: never.
  */

@@ -213,6 +213,42 @@ static void thousands_of_connections_leave_the_newest(void **state) {
     site_close(&site);
 }
 
+static void bodies_are_bounded_together(void **state) {
+    enum { COUNT = 33, LIMIT = 100 }; /* 32 whole ones are held at most */
+    (void)state;
+    struct server_options options = {.body_limit = LIMIT};
+    struct client clients[COUNT], next;
+    char most[LIMIT];
+    struct site site;
+    memset(most, 'x', sizeof most);
+    most[LIMIT - 1] = '\0';
+    site_open(&site, clock_real(), &options);
+    for (size_t i = 0; i < COUNT; i++) {
+        client_open(&clients[i], site.server, NULL, POST("/post/a", "100", ""));
+        client_send(&clients[i], most);
+        for (int turn = 0; turn < 10; turn++)
+            loop_poll(site.loop);
+    }
+    client_send(&clients[COUNT - 1], "x");
+    client_expect(site.loop, &clients[COUNT - 1], "HTTP/1.1 503");
+    for (size_t i = 0; i < COUNT - 1; i++) {
+        client_send(&clients[i], "x");
+        site_expect(&site, i + 1);
+    }
+    client_open(&next, site.server, NULL, POST("/post/now", "1", "1"));
+    client_expect(site.loop, &next, "HTTP/1.1 503");
+    for (size_t i = 0; i < COUNT - 1; i++) { /* now there is room again */
+        site_answer(&site, i, "done");
+        client_expect(site.loop, &clients[i], "done");
+    }
+    client_send(&next, POST("/post/now", "1", "1"));
+    client_expect(site.loop, &next, "at once");
+    for (size_t i = 0; i < COUNT; i++)
+        client_close(&clients[i]);
+    client_close(&next);
+    site_close(&site);
+}
+
 static void client_that_disappears_is_still_answered(void **state) {
     (void)state;
     struct site site;
@@ -306,6 +342,7 @@ int main(void) {
         cmocka_unit_test(connection_beyond_the_limit_replaces_the_longest_idle),
         cmocka_unit_test(connection_is_refused_when_all_are_busy),
         cmocka_unit_test(thousands_of_connections_leave_the_newest),
+        cmocka_unit_test(bodies_are_bounded_together),
         cmocka_unit_test(client_that_disappears_is_still_answered),
         cmocka_unit_test(drain_ends_what_is_idle_and_finishes_what_is_not),
         cmocka_unit_test(stop_lets_requests_be_answered_into_the_void),
