@@ -15,7 +15,7 @@ if(MOONLET_WERROR)
 endif()
 if(MOONLET_SANITIZE)
   target_compile_options(moonlet_flags INTERFACE -fsanitize=${MOONLET_SANITIZE}
-                         -fno-sanitize-recover=all)
+                         -fno-sanitize-recover=all -UNDEBUG)
   target_link_options(moonlet_flags INTERFACE -fsanitize=${MOONLET_SANITIZE})
 elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
   target_compile_options(moonlet_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
