@@ -7,9 +7,9 @@
 #include "base/mem.h"
 #include "cli/command.h"
 
-const struct command *const commands[] = {&command_run,  &command_check,      &command_crds,
-                                          &command_rbac, &command_new,        &command_version,
-                                          &command_help, &command_completion, NULL};
+const struct command *const commands[] = {
+    &command_run,     &command_check,   &command_crds, &command_rbac,       &command_new,
+    &command_migrate, &command_version, &command_help, &command_completion, NULL};
 
 int cli_fail(const struct error *err) {
     fprintf(stderr, "moonlet: %s\n", err->message);

@@ -21,7 +21,7 @@ struct command_context {
 };
 
 extern const struct command command_run, command_check, command_crds, command_rbac, command_new,
-    command_version, command_help, command_completion;
+    command_migrate, command_version, command_help, command_completion;
 extern const struct command *const commands[]; /* NULL-terminated */
 
 /* The whole program. Returns the exit code. */
