@@ -33,7 +33,7 @@ static void run(struct server *server) {
         loop_timer_stop(&server->timer);
         return;
     }
-    if (timeout_ms == 0 && ++server->vain_runs > MOST_VAIN_RUNS)
+    if (timeout_ms == 0 && server->greeting > 0 && ++server->vain_runs > MOST_VAIN_RUNS)
         timeout_ms = 1;
     loop_timer_start(&server->timer, (uint64_t)timeout_ms * NS_PER_MS);
 }
@@ -132,11 +132,13 @@ void server_phase(struct connection *connection, enum phase phase) {
 static int on_finished(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
                        const gnutls_datum_t *message) {
     struct connection *connection = gnutls_session_get_ptr(session);
-    (void)type;
+    (void)type; /* FINISHED */
     (void)when;
     (void)message;
-    if (incoming && connection)
+    if (incoming && !connection->greeted) {
         connection->greeted = true;
+        connection->server->greeting--;
+    }
     return 0;
 }
 
@@ -150,20 +152,25 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
             return;
         list_remove(&connection->link);
         server->connection_count--;
+        server->greeting -= !connection->greeted;
         tls_credentials_unref(connection->credentials);
         mem_free(connection);
         return;
     }
     connection = mem_zalloc(sizeof *connection);
     *socket_context = connection; /* NULL: its requests are refused */
-    if (connection == NULL)
+    if (connection == NULL) {
+        if (server->credentials)
+            gnutls_session_set_ptr(server_session(mhd), NULL); /* on_handshake() refuses it */
         return;
+    }
     connection->server = server;
     connection->mhd = mhd;
     list_init(&connection->link);
     server_phase(connection, PHASE_IDLE);
     connection->greeted = server->credentials == NULL;
     if (server->credentials) {
+        server->greeting++;
         gnutls_session_set_ptr(server_session(mhd), connection); /* for these two */
         gnutls_handshake_set_hook_function(server_session(mhd), GNUTLS_HANDSHAKE_FINISHED,
                                            GNUTLS_HOOK_POST, on_finished);

@@ -20,6 +20,7 @@ struct server {
     struct list requests;    /* accepted, not answered */
     struct list connections; /* in the order in which their phases began */
     size_t connection_count, pending;
+    size_t greeting;                     /* connections whose handshake is not through */
     size_t held;                         /* bytes of bodies in memory */
     struct tls_credentials *credentials; /* NULL: plain HTTP */
     char *client_ca;

@@ -119,6 +119,25 @@ static void tls_survives_each_failed_allocation_of_ours(void **state) {
     site_close(&site);
 }
 
+static void tls_connection_without_memory_is_refused(void **state) {
+    (void)state;
+    struct client_tls trust = {.ca_pem = ca.cert};
+    struct site site;
+    struct client client;
+    open_site(&site, NULL);
+    client_open(&client, site.server, &trust, post_now);
+    mem_fail_at(0, /* forever= */ true);
+    for (int turn = 0; turn < 20; turn++)
+        loop_poll(site.loop);
+    assert_true(mem_fail_stop());
+    client_expect_closed(site.loop, &client);
+    client_close(&client);
+    client_open(&client, site.server, &trust, post_now);
+    client_expect(site.loop, &client, "at once");
+    client_close(&client);
+    site_close(&site);
+}
+
 static void tls_rubbish_costs_nothing_lasting(void **state) {
     (void)state;
     struct client_tls trust = {.ca_pem = ca.cert};
@@ -343,6 +362,7 @@ int main(void) {
         cmocka_unit_test(tls_refuses_a_bad_pair_and_keeps_the_old_one),
         cmocka_unit_test(plain_server_takes_no_certificate),
         cmocka_unit_test(tls_survives_each_failed_allocation_of_ours),
+        cmocka_unit_test(tls_connection_without_memory_is_refused),
         cmocka_unit_test(tls_rubbish_costs_nothing_lasting),
         cmocka_unit_test(tls_half_a_handshake_costs_no_time_and_ends),
         cmocka_unit_test(tls_versions_below_1_2_are_refused),
