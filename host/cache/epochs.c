@@ -77,13 +77,23 @@ void epochs_reclaim(struct epochs *epochs) {
     release_before(epochs, oldest);
 }
 
-void epochs_destroy(struct epochs *epochs) {
+static bool has_readers(const struct epochs *epochs) {
+    for (int i = 0; i < READERS; i++)
+        if (epochs->readers[i].used)
+            return true;
+    return false;
+}
+
+bool epochs_destroy(struct epochs *epochs) {
     if (epochs == NULL)
-        return;
+        return true;
     release_before(epochs, UINT64_MAX);
     release_posted(epochs);
+    if (has_readers(epochs)) /* of threads that were given up: they may still read all of it */
+        return false;
     assert(epochs->objects == 0 && "pins are left");
     mem_free(((void **)epochs)[-1]);
+    return true;
 }
 
 struct dag *epochs_dag(const struct epochs *epochs) {

@@ -32,7 +32,9 @@ struct epochs;
  * must make the core call epochs_reclaim() (a mailbox message does). */
 struct epochs *epochs_create(struct dag *dag, void (*wake)(void *context), void *context,
                              struct error *err);
-void epochs_destroy(struct epochs *epochs); /* frees everything; pins left are an assertion */
+/* Frees everything; pins left are an assertion. False when a reader is left whose
+ * thread was given up: then the memory stays, and the dag must, too. */
+bool epochs_destroy(struct epochs *epochs);
 
 struct epoch_reader; /* one per worker thread */
 struct epoch_reader *epoch_reader_create(struct epochs *epochs, struct error *err); /* core */

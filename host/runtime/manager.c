@@ -384,8 +384,8 @@ static void stop(struct manager *manager) {
     for (int i = 0; i < 2; i++)
         loop_signal_close(manager->signals[i]);
     mailbox_destroy(host->mailbox);
-    epochs_destroy(host->epochs);
-    dag_destroy(host->dag);
+    if (epochs_destroy(host->epochs))
+        dag_destroy(host->dag);
     discovery_destroy(host->discovery);
     kube_client_destroy(host->client);
 }

@@ -155,8 +155,8 @@ void world_end(struct world *world) {
     metrics_destroy(world->metrics);
     telemetry_destroy(host->telemetry);
     mailbox_destroy(host->mailbox);
-    epochs_destroy(host->epochs);
-    dag_destroy(host->dag);
+    if (epochs_destroy(host->epochs))
+        dag_destroy(host->dag);
     discovery_destroy(host->discovery);
     kube_client_destroy(host->client);
     loop_destroy(host->loop);
