@@ -4,6 +4,7 @@ local check = require "moonlet.check"
 local conversion = require "moonlet.core.conversion"
 local core = require "moonlet.core"
 local definition = require "moonlet.definition"
+local diff = require "moonlet.diff"
 local rehearsal = require "moonlet.core.rehearsal"
 local resource = require "moonlet.resource"
 local review = require "moonlet.core.review"
@@ -345,6 +346,22 @@ function M.convert(of, object, version)
   if not of.conversion then check.fault(at, ("t.convert: %s has no convert"):format(of.kind)) end
   check_object(object, at, "t.convert: object")
   return conversion.convert(of.conversion, core.json_decode(core.json_encode(object)), of.group .. "/" .. version)
+end
+
+--- Converts the object to every other version and back; raises at the caller's line with what was lost or
+--- changed on the way.
+---@param of moonlet.Resource
+---@param object table
+function M.round_trip(of, object)
+  for _, version in ipairs(conversion.versions(of.conversion or {})) do
+    local there = M.convert(of, object, version)
+    local back = M.convert(of, there, object.apiVersion:match "[^/]*$")
+    local changed = diff.compare(object, back)[1]
+    if changed then
+      error(("%s to %s and back: %s was %s, is %s"):format(object.apiVersion, version, changed.path,
+        show(changed.old), show(changed.new)), 2)
+    end
+  end
 end
 
 --- The outcome of each case so far, for what runs the tests.

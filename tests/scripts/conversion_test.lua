@@ -109,6 +109,18 @@ t.case("the shortest chain is walked, in place or by what is returned", function
   t.equal(t.convert(Note, note("v1", { lines = { "a" } }), "v1"), note("v1", { lines = { "a" } }))
 end)
 
+t.case("a round trip that loses something names the version and the place", function()
+  local lossy = moonlet.resource { group = "example.com", kind = "Note", versions = {
+      v1 = { storage = true, spec = s.any() }, v2 = { spec = s.any() },
+    }, convert = {
+      ["v1->v2"] = function(obj) obj.spec = { text = obj.spec.text } end, ["v2->v1"] = function() end,
+    } }
+  t.round_trip(lossy, note("v1", { text = "a" }))
+  t.raises(function() t.round_trip(lossy, note("v1", { text = "a", title = "b" })) end,
+    'example.com/v1 to v2 and back: spec.title was "b", is nil')
+  t.raises(function() t.round_trip(s.any(), {}) end, "t.convert: a moonlet.resource expected")
+end)
+
 local function broken(f)
   local one = resource({ v1 = { storage = true, spec = text() }, v2 = { spec = lines() } },
     { ["v1->v2"] = f, ["v2->v1"] = nothing })

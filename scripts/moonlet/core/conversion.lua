@@ -118,6 +118,11 @@ function M.convert(self, object, desired)
   return object
 end
 
+--- The names of all versions, sorted.
+function M.versions(self)
+  return sorted(self.steps or {})
+end
+
 --- What the host reads of a resource that converts, and the functions it calls.
 function M.declaration(resource)
   local name = resource.crd.metadata.name
