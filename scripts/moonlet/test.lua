@@ -334,6 +334,12 @@ function M.review(file, options)
   return outcome
 end
 
+local function check_converts(of, object, at, what)
+  if not resource.is(of) then check.fault(at, what .. ": a moonlet.resource expected, not " .. check.describe(of)) end
+  if not of.conversion then check.fault(at, ("%s: %s has no convert"):format(what, of.kind)) end
+  check_object(object, at, what .. ": object")
+end
+
 --- The object in another version of its resource, by the convert functions; what they do wrong is raised.
 ---@nodiscard
 ---@param of moonlet.Resource
@@ -341,10 +347,7 @@ end
 ---@param version string "v1"
 ---@return table
 function M.convert(of, object, version)
-  local at = core.caller(1)
-  if not resource.is(of) then check.fault(at, "t.convert: a moonlet.resource expected, not " .. check.describe(of)) end
-  if not of.conversion then check.fault(at, ("t.convert: %s has no convert"):format(of.kind)) end
-  check_object(object, at, "t.convert: object")
+  check_converts(of, object, core.caller(1), "t.convert")
   return conversion.convert(of.conversion, core.json_decode(core.json_encode(object)), of.group .. "/" .. version)
 end
 
@@ -353,7 +356,8 @@ end
 ---@param of moonlet.Resource
 ---@param object table
 function M.round_trip(of, object)
-  for _, version in ipairs(conversion.versions(of.conversion or {})) do
+  check_converts(of, object, core.caller(1), "t.round_trip")
+  for _, version in ipairs(conversion.versions(of.conversion)) do
     local there = M.convert(of, object, version)
     local back = M.convert(of, there, object.apiVersion:match "[^/]*$")
     local changed = diff.compare(object, back)[1]

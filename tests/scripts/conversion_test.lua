@@ -118,7 +118,7 @@ t.case("a round trip that loses something names the version and the place", func
   t.round_trip(lossy, note("v1", { text = "a" }))
   t.raises(function() t.round_trip(lossy, note("v1", { text = "a", title = "b" })) end,
     'example.com/v1 to v2 and back: spec.title was "b", is nil')
-  t.raises(function() t.round_trip(s.any(), {}) end, "t.convert: a moonlet.resource expected")
+  t.raises(function() t.round_trip(s.any(), {}) end, "t.round_trip: a moonlet.resource expected")
 end)
 
 local function broken(f)

@@ -120,7 +120,7 @@ end
 
 --- The names of all versions, sorted.
 function M.versions(self)
-  return sorted(self.steps or {})
+  return sorted(self.steps)
 end
 
 --- What the host reads of a resource that converts, and the functions it calls.
