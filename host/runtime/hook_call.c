@@ -67,6 +67,7 @@ void hook_call_respond(struct hook_call *call, struct server_answer *answer) {
     double seconds = (double)(loop_now(host->loop) - call->started_ns) / 1e9;
     if (request == NULL) { /* the deadline was faster */
         strbuf_finish(&answer->body);
+        release(call);
         return;
     }
     if (answer->body.failed)
