@@ -135,7 +135,8 @@ func (e *Env) resource(obj *unstructured.Unstructured) resourceInterface {
 	gvr := Resource(obj.GetAPIVersion(), obj.GetKind())
 	switch obj.GetKind() {
 	case "Node", "Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding",
-		"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "Tenant":
+		"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "Tenant",
+		"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration":
 		return e.Dynamic.Resource(gvr)
 	}
 	if obj.GetNamespace() == "" {

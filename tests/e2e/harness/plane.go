@@ -140,12 +140,18 @@ func (p *Plane) script(verb string, args ...string) error {
 // Kubectl is what kubectl prints, as the plane's administrator.
 func (p *Plane) Kubectl(t testing.TB, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(Root(), "tests", "plane", "plane"), append([]string{"kubectl", p.Dir}, args...)...)
-	out, err := cmd.CombinedOutput()
+	out, err := p.TryKubectl(args...)
 	if err != nil {
 		t.Fatalf("kubectl %v: %v\n%s", args, err, out)
 	}
-	return string(out)
+	return out
+}
+
+// TryKubectl is Kubectl when a refusal is what is looked for.
+func (p *Plane) TryKubectl(args ...string) (string, error) {
+	cmd := exec.Command(filepath.Join(Root(), "tests", "plane", "plane"), append([]string{"kubectl", p.Dir}, args...)...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 // RestartAPIServer stops the API server, open watches and all, and starts it on the same port.
