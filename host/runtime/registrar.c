@@ -16,6 +16,9 @@ static const char *const collections[OBJECT_TYPES] = {
 
 static const char *const type_names[OBJECT_TYPES] = {"mutating", "validating", "converting"};
 
+/* An API server hears of a removal by its watch, and calls until then. */
+enum { HEARING_NS = 1000 * 1000 * 1000 };
+
 struct registered { /* one object at the server */
     enum object_type type;
     char *applied; /* the body acknowledged last; NULL: there from an earlier run */
@@ -33,6 +36,7 @@ struct registrar {
     struct loop_timer timer;
     unsigned listed; /* of MUTATING and VALIDATING */
     unsigned failures;
+    uint64_t heard_ns; /* by then everybody has heard of the last removal; 0: there was none */
     bool published, withdrawing;
     char *complaint;
     void (*done)(void *context);
@@ -188,6 +192,7 @@ static void on_sent(void *context, const struct kube_answer *answer, const struc
     registrar->failures = 0;
     if (removed) {
         log_info(log, "%s webhooks removed: %s", type_names[object->type], name);
+        registrar->heard_ns = loop_now(registrar->options.host->loop) + HEARING_NS;
         map_remove(&registrar->objects, str_of(registrar->at_path));
         free_object(object);
     } else {
@@ -310,6 +315,19 @@ static void list(struct registrar *registrar) {
         fail(registrar, &err);
 }
 
+/* Nothing is due. Who was called until now may go once everybody has heard. */
+static void finish(struct registrar *registrar) {
+    uint64_t now = loop_now(registrar->options.host->loop);
+    if (now < registrar->heard_ns) {
+        again(registrar, registrar->heard_ns - now);
+    } else if (registrar->withdrawing) {
+        registrar->done(registrar->done_context);
+    } else if (!registrar->published) {
+        registrar->published = true;
+        registrar->options.published(registrar->options.context);
+    }
+}
+
 static void next_step(struct registrar *registrar) {
     struct error err;
     struct map_entry *due;
@@ -324,11 +342,8 @@ static void next_step(struct registrar *registrar) {
         fail(registrar, &err);
     } else if ((due = find_due(registrar))) {
         send(registrar, due->key, due->value);
-    } else if (registrar->withdrawing) {
-        registrar->done(registrar->done_context);
-    } else if (!registrar->published) {
-        registrar->published = true;
-        registrar->options.published(registrar->options.context);
+    } else {
+        finish(registrar);
     }
 }
 
