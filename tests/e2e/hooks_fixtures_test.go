@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -33,7 +34,7 @@ func serve(env *harness.Env, files harness.Files, flags ...string) *harness.Moon
 	}
 	unregister(env)
 	m := env.Run(placed, hooked(flags...)...)
-	env.T.Cleanup(func() { m.Stop() })
+	env.T.Cleanup(m.Kill) // faster than an end, and unregister follows
 	return m
 }
 
@@ -133,4 +134,15 @@ func warned(env *harness.Env) (kubernetes.Interface, *warnings) {
 	config := rest.CopyConfig(env.Config)
 	config.WarningHandler = w
 	return kubernetes.NewForConfigOrDie(config), w
+}
+
+// free is an address that nobody listens on.
+func free(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
