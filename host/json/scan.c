@@ -1,5 +1,6 @@
 #include "json/scan.h"
 
+#include <endian.h>
 #include <string.h>
 
 enum state {
@@ -59,31 +60,32 @@ static size_t utf8_len(const char *p, const char *end) {
     return len;
 }
 
-/* Has one of the eight bytes a meaning of its own in a string, or is it not ASCII? */
-static bool is_special8(const char *p) {
+/* How many of the eight bytes stand before one that has a meaning of its own in a string, or is not
+ * ASCII. A borrow may mark bytes after the first such, never before it. */
+static unsigned plain8(const char *p) {
     uint64_t w, ones = 0x0101010101010101u, tops = 0x8080808080808080u;
     memcpy(&w, p, 8);
+    w = le64toh(w);
     uint64_t quote = w ^ ones * '"', slash = w ^ ones * '\\';
-    return (((w - ones * 0x20) | (quote - ones) | (slash - ones) | w) & tops) != 0;
+    uint64_t special = ((w - ones * 0x20) | (quote - ones) | (slash - ones) | w) & tops;
+    return special ? (unsigned)__builtin_ctzll(special) / 8 : 8;
 }
 
 /* The end of the run of plain bytes at p: a quote, a backslash, or what is wrong. */
 static const char *skip_plain(const char *p, const char *end) {
     for (;;) {
-        while (end - p >= 8 && !is_special8(p))
-            p += 8;
-        const char *stop = end - p >= 8 ? p + 8 : end;
-        while (p < stop) {
-            unsigned char c = (unsigned char)*p;
-            if (c == '"' || c == '\\' || c < 0x20)
-                return p;
-            size_t len = c < 0x80 ? 1 : utf8_len(p, end);
-            if (len == 0)
-                return p;
-            p += len;
-        }
-        if (p >= end)
+        unsigned plain = 8;
+        while (plain == 8 && end - p >= 8)
+            p += plain = plain8(p);
+        if (p == end)
             return p;
+        unsigned char c = (unsigned char)*p;
+        if (c == '"' || c == '\\' || c < 0x20)
+            return p;
+        size_t len = c < 0x80 ? 1 : utf8_len(p, end);
+        if (len == 0)
+            return p;
+        p += len;
     }
 }
 
