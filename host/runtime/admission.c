@@ -42,18 +42,49 @@ static void write_json(const struct dag *dag, node_t node, struct strbuf *out) {
         node_write(dag, node, &writer);
 }
 
+/* The document at `at`, with what the changes' path[i..] leads to set or removed. One reference. */
+static node_t with_change(struct dag *dag, node_t at, node_t path, size_t i, node_t value,
+                          struct error *err) {
+    struct str key;
+    if (i == node_count(dag, path))
+        return node_ref(dag, value);
+    key = node_text(dag, node_at(dag, path, i));
+    if (i + 1 == node_count(dag, path))
+        return dag_with(dag, at, key, value, err);
+    node_t inner = with_change(dag, node_get(dag, at, key), path, i + 1, value, err);
+    node_t whole = inner == NODE_NONE ? NODE_NONE : dag_with(dag, at, key, inner, err);
+    node_unref(dag, inner);
+    return whole;
+}
+
+/* `from` with all changes. One reference. */
+static node_t with_changes(struct dag *dag, node_t from, node_t changes, struct error *err) {
+    node_t document = node_ref(dag, from);
+    for (size_t i = 0; document != NODE_NONE && i < node_count(dag, changes); i++) {
+        node_t change = node_at(dag, changes, i), before = document;
+        document = with_change(dag, before, node_get(dag, change, str_of("path")), 0,
+                               node_get(dag, change, str_of("value")), err);
+        node_unref(dag, before);
+    }
+    return document;
+}
+
 /* Appends the patch in base64, nothing when the object is as it was. */
-static int write_patch(const struct admission *admission, const struct dag *dag, node_t answer,
+static int write_patch(const struct admission *admission, struct dag *dag, node_t said,
                        struct strbuf *out, struct error *err) {
     struct json_writer writer;
     CLEANUP(strbuf_finish) struct strbuf patch = {0};
-    node_t changed = node_get(dag, answer, str_of("object"));
-    if (changed == NODE_NONE || admission->validating)
+    node_t changes = node_get(dag, said, str_of("changes"));
+    if (changes == NODE_NONE || admission->validating)
         return 0;
-    if (admission->object == NULL || node_type(dag, changed) != NODE_OBJECT)
+    if (admission->object == NULL)
         return error_set(err, ERROR_INVALID, "there is no object to change");
+    node_t changed = with_changes(dag, admission->object->root, changes, err);
+    if (changed == NODE_NONE)
+        return err->code;
     json_writer_init(&writer, &patch);
     int count = node_json_patch(dag, admission->object->root, changed, &writer);
+    node_unref(dag, changed);
     if (count > 0)
         base64_encode(out, patch.data, patch.len);
     return count < 0 || out->failed ? error_set(err, ERROR_NOMEM, "no memory for a patch") : 0;
@@ -61,7 +92,7 @@ static int write_patch(const struct admission *admission, const struct dag *dag,
 
 static int write_answer(struct admission *admission, node_t said, struct strbuf *out,
                         struct error *err) {
-    const struct dag *dag = admission->call.hooks->host->dag;
+    struct dag *dag = admission->call.hooks->host->dag;
     int64_t code = 0;
     struct strbuf patch = {0}, warnings = {0}, audit = {0};
     node_int(dag, node_get(dag, said, str_of("code")), &code);

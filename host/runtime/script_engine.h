@@ -153,15 +153,15 @@ struct script_result { /* zeroed by the caller, finished by script_result_finish
     enum script_state state;
     bool requeue; /* DONE: ctx:requeue was called or a duration returned */
     uint64_t requeue_ns;
-    struct error error; /* FAILED; message has file:line */
-    char *traceback;    /* FAILED; or NULL */
-    bool permanent;     /* FAILED: moonlet.permanent */
-    bool retry_after;   /* FAILED: error.retry_after_ns is the script's wish */
-    bool matches;       /* observe: passed `when` (an error counts as a match and is in error) */
-    char *keys;         /* observe with map: JSON array of "ns/name" */
-    struct strbuf
-        answer; /* DONE: what mutate, validate or convert says, JSON:
-                   {allowed, code, reason, message, warnings, audit, object} or {object} */
+    struct error error;   /* FAILED; message has file:line */
+    char *traceback;      /* FAILED; or NULL */
+    bool permanent;       /* FAILED: moonlet.permanent */
+    bool retry_after;     /* FAILED: error.retry_after_ns is the script's wish */
+    bool matches;         /* observe: passed `when` (an error counts as a match and is in error) */
+    char *keys;           /* observe with map: JSON array of "ns/name" */
+    struct strbuf answer; /* DONE: what mutate, validate or convert says, JSON:
+                             {allowed, code, reason, message, warnings, audit, changes} with changes
+                             a list of {path, value}, value absent: removed; or {object} */
 };
 void script_result_finish(struct script_result *result);
 

@@ -185,6 +185,29 @@ t.case("mutate edits in place or returns another object; validate sees it; untou
   t.equal(review({ mutate = function(obj) return obj end }).object, pod())
 end)
 
+t.case("what mutate changes is found at any depth: set, replaced, removed, null, lists as a whole", function()
+  local function after(change)
+    local object = pod { labels = { a = "b" }, annotations = { ["x/y~z"] = "1" } }
+    object.status = { phase = moonlet.null, conditions = { { type = "Ready" } } }
+    local out = review({ mutate = change }, { object = object })
+    t.equal(out.error, nil)
+    return out.object
+  end
+  t.equal(after(function(obj) obj.metadata.labels.a = nil end).metadata.labels, {})
+  t.equal(after(function(obj) obj.metadata.annotations["x/y~z"] = "2" end).metadata.annotations, { ["x/y~z"] = "2" })
+  t.equal(after(function(obj) obj.spec.containers[1].image = "other" end).spec.containers,
+    { { name = "app", image = "other" } })
+  t.equal(after(function(obj) obj.spec.containers[1].command = nil end).spec, pod().spec)
+  t.equal(after(function(obj) obj.status = nil end).status, nil)
+  t.equal(after(function(obj) obj.metadata.labels = moonlet.null end).metadata.labels, moonlet.null)
+  t.equal(after(function(obj) obj.status.conditions = {} end).status.conditions, {})
+  t.equal(after(function(obj) obj.status.phase = "Running" end).status.phase, "Running")
+  t.equal(after(function(obj) obj.spec, obj.status = obj.status, obj.spec end).spec.conditions, { { type = "Ready" } })
+  t.equal(after(function(obj) return { apiVersion = "v1", kind = "Pod", metadata = obj.metadata } end),
+    { apiVersion = "v1", kind = "Pod", metadata = { name = "web", namespace = "ns", labels = { a = "b" },
+      annotations = { ["x/y~z"] = "1" } } })
+end)
+
 t.case("req says what is asked", function()
   local seen
   review({ resource = "apps/v1/Deployment", subresources = { "scale" }, validate = function(_, req)

@@ -1,6 +1,7 @@
 --- One admission request: what a handler of a webhook gets as `req`, and what its answer says to the
 --- host. Knows nothing of the cluster; moonlet.ctx calls it.
 local core = require "moonlet.core"
+local fill = core.base.fill
 
 local M = {}
 
@@ -101,8 +102,43 @@ local function wrong(definition, message)
   error(("%s: '%s': %s"):format(definition.source, definition.name, message), 0)
 end
 
--- What mutate left: the object, or nil when it is as it was.
-local function changed(definition, object, before, result)
+local function is_object(value)
+  return type(value) == "table" and not core.is_array(value)
+end
+
+local function below(path, key)
+  local deeper = { unpack(path) }
+  deeper[#deeper + 1] = key
+  return core.array(deeper)
+end
+
+-- Appends { path =, value = } for each member that makes `after` of `before`, without a value where it goes. A
+-- list that differs is one value.
+local function compare(path, before, after, out)
+  fill(before)
+  for key in pairs(fill(after)) do
+    if type(key) ~= "string" then -- no JSON: said so when it is written
+      out[#out + 1] = { path = core.array(path), value = after }
+      return
+    end
+  end
+  for key, value in pairs(after) do
+    local was = rawget(before, key)
+    if was == nil or not core.equal(was, value) then
+      if is_object(was) and is_object(value) then
+        compare(below(path, key), was, value, out)
+      else
+        out[#out + 1] = { path = below(path, key), value = value }
+      end
+    end
+  end
+  for key in pairs(before) do
+    if rawget(after, key) == nil then out[#out + 1] = { path = below(path, key) } end
+  end
+end
+
+-- What mutate did: a list of changes to the object as it was, or nil.
+local function changes(definition, object, before, result)
   if result ~= nil then
     if type(result) ~= "table" or type(result.metadata) ~= "table" or type(result.kind) ~= "string" then
       wrong(definition, ("mutate returned %s; it returns nothing (edit the object in place), an object, or "
@@ -111,13 +147,15 @@ local function changed(definition, object, before, result)
     object = result
   end
   if object == nil then return nil end
-  local after = core.json_encode(object)
-  if after == before.text then return nil end
+  if before == nil then wrong(definition, "there is no object to change") end
+  local out = core.array {}
+  compare({}, before, object, out)
+  if #out == 0 then return nil end
   if object.kind ~= before.kind or object.apiVersion ~= before.apiVersion then
     wrong(definition, ("mutate made %s/%s of %s/%s; a webhook cannot change what an object is"):format(
       tostring(object.apiVersion), tostring(object.kind), tostring(before.apiVersion), tostring(before.kind)))
   end
-  return object
+  return out
 end
 
 --- Calls a webhook's handler and returns the table that the host answers with.
@@ -130,18 +168,15 @@ function M.review(call, definition, functions, ctx)
   local filters = functions.webhook_when or {}
   local when = filters[req.kind] or filters["*"]
   if when and not when(object, old) then return { allowed = true } end
-  local before = {}
-  if call.handler == "mutate" and object ~= nil then
-    before = { text = core.json_encode(object), kind = object.kind, apiVersion = object.apiVersion }
-  end
+  local before = call.handler == "mutate" and core.copy(object) or nil
   local result = functions[call.handler](object, req, ctx)
   if M.is_denial(result) then
     return answer(req, { allowed = false, code = result.code, reason = result.reason, message = result.message })
   end
   local out = { allowed = true }
   if call.handler == "mutate" then
-    object = changed(definition, object, before, result)
-    if review.operation ~= "DELETE" then out.object = object end
+    local said = changes(definition, object, before, result)
+    if review.operation ~= "DELETE" then out.changes = said end
   elseif result ~= nil then
     wrong(definition, ("validate returned %s; it returns nothing to allow, or moonlet.deny(…)")
       :format(described(result)))

@@ -66,6 +66,17 @@ local function request_of(options)
   }
 end
 
+-- As the host does, on an object of our own.
+local function apply(object, changes)
+  for _, change in ipairs(changes or {}) do
+    local path, at = change.path, object
+    if #path == 0 then return change.value end
+    for i = 1, #path - 1 do at = at[path[i]] end
+    at[path[#path]] = change.value
+  end
+  return object
+end
+
 -- One handler's word on the request as it is now.
 local function ask(program, place, webhook, state, options)
   local handler = webhook.handler
@@ -91,7 +102,7 @@ local function ask(program, place, webhook, state, options)
     outcome.code, outcome.reason = answer.code, answer.reason
     return false
   end
-  if answer.object then state.object = answer.object end
+  state.object = apply(state.object, answer.changes)
   return true
 end
 
