@@ -95,6 +95,22 @@ static bool collect(void *context, const struct object *object) {
     return true;
 }
 
+static bool labels_fit(void *context, const struct dag *dag, node_t labels) {
+    const struct found *found = context;
+    return selector_matches(found->labels, dag, labels);
+}
+
+/* By the index of labels where that helps, else by looking at each object. */
+static void find(const struct store *store, struct str ns, struct found *found) {
+    bool indexed = found->labels && ns.data == NULL;
+    if (indexed && store_each_labelled(store, labels_fit, collect, found))
+        return;
+    for (size_t i = 0; i < found->count; i++)
+        object_unpin(found->objects[i]);
+    found->count = 0;
+    store_each(store, ns, collect, found);
+}
+
 static int by_key(const void *a, const void *b) {
     const struct object *left = *(const struct object *const *)a;
     const struct object *right = *(const struct object *const *)b;
@@ -154,7 +170,7 @@ static int read_list(lua_State *L) {
     CLEANUP(drop_found) struct found found = {.labels = selector, .fields = field_selector};
     struct epoch_reader *reader = script_of(L)->engine->host.reader;
     epoch_enter(reader);
-    store_each(view->store, ns, collect, &found);
+    find(view->store, ns, &found);
     epoch_leave(reader);
     return push_found(L, &found, view, keys);
 }

@@ -1,5 +1,6 @@
 #include "bindings/view.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "bindings/value.h"
@@ -107,16 +108,8 @@ static void push_node(lua_State *L, int at, const struct dag *dag, node_t node) 
         node_int(dag, node, &integer);
         if (integer > 9007199254740992 || integer < -9007199254740992) {
             char digits[32];
-            int len = 0;
-            lua_pushfstring(L, ""); /* keeps the stack as the other branch leaves it */
-            lua_pop(L, 1);
-            uint64_t rest = integer < 0 ? 0 - (uint64_t)integer : (uint64_t)integer;
-            char *end = digits + sizeof digits;
-            for (; rest; rest /= 10)
-                digits[sizeof digits - (size_t)++len] = (char)('0' + rest % 10);
-            if (integer < 0)
-                digits[sizeof digits - (size_t)++len] = '-';
-            value_push_number(L, str_n(end - len, (size_t)len));
+            int len = snprintf(digits, sizeof digits, "%lld", (long long)integer);
+            value_push_number(L, str_n(digits, (size_t)len));
             return;
         }
         lua_pushnumber(L, (double)integer);

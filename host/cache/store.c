@@ -45,6 +45,7 @@ static void unlink_entry(struct store *store, struct entry *entry) {
     entry->ns_group->count--;
     group_settle(store, &store->by_ns, entry->ns_group);
     owners_remove(store, entry->owners);
+    labelled_remove(store, entry->labelled);
     store->bytes -= entry->bytes;
     epochs_limbo(store->options.epochs, &entry->limbo, free_entry);
 }
@@ -66,6 +67,7 @@ void store_destroy(struct store *store) {
     table_finish(&store->objects);
     table_finish(&store->by_ns);
     table_finish(&store->by_owner);
+    table_finish(&store->by_labels);
     tombstones_clear(store);
     node_unref(store->options.dag, store->last_version);
     map_finish(&store->dead);
@@ -154,9 +156,11 @@ static int add(struct store *store, struct object *object, uint64_t bytes, enum 
     struct dag *dag = store->options.dag;
     struct entry *entry = mem_zalloc(sizeof *entry);
     struct owners *owners = NULL;
+    struct labelled *labelled = NULL;
     struct group *group = NULL;
     if (entry == NULL || table_reserve(&store->objects, store->options.epochs) < 0 ||
-        owners_create(store, object, &owners) < 0)
+        owners_create(store, object, &owners) < 0 ||
+        (labelled = labelled_create(store, object)) == NULL)
         goto nomem;
     group = group_get(store, &store->by_ns, object->ns);
     if (group == NULL)
@@ -168,6 +172,7 @@ static int add(struct store *store, struct object *object, uint64_t bytes, enum 
                        .now = object,
                        .ns_group = group,
                        .owners = owners,
+                       .labelled = labelled,
                        .seen = source == STORE_WRITE ? 0 : store->replaces,
                        .bytes = bytes,
                        .dag = dag};
@@ -175,14 +180,48 @@ static int add(struct store *store, struct object *object, uint64_t bytes, enum 
     link_add(&group->first, &entry->in_ns);
     group->count++;
     owners_link(owners, entry);
+    labelled_link(labelled, entry);
     store->bytes += bytes;
     table_add(&store->objects, &entry->keyed);
     emit(store, STORE_ADDED, NULL, object, source);
     return 0;
 nomem:
+    labelled_discard(store, labelled);
     owners_discard(store, owners);
     mem_free(entry);
     return no_memory(err);
+}
+
+static bool differs_at(const struct object *a, const struct object *b, const char *path) {
+    return node_path(a->dag, a->root, path) != node_path(b->dag, b->root, path);
+}
+
+/* Places in the indexes that the new version has and the old one has not. 0 or ERROR_NOMEM. */
+static int move(struct store *store, struct entry *entry, const struct object *object) {
+    const struct object *old = entry->now;
+    bool owners_differ = differs_at(old, object, "metadata.ownerReferences");
+    bool labels_differ = differs_at(old, object, "metadata.labels");
+    struct owners *owners = NULL;
+    struct labelled *labelled = NULL;
+    if (owners_differ && owners_create(store, object, &owners) < 0)
+        return ERROR_NOMEM;
+    if (labels_differ && (labelled = labelled_create(store, object)) == NULL) {
+        owners_discard(store, owners);
+        return ERROR_NOMEM;
+    }
+    if (owners_differ) {
+        owners_link(owners, entry);
+        owners_remove(store, entry->owners);
+        entry->owners = owners;
+    }
+    if (labels_differ) {
+        __atomic_add_fetch(&store->label_moves, 1, __ATOMIC_SEQ_CST);
+        labelled_link(labelled, entry);
+        labelled_remove(store, entry->labelled);
+        entry->labelled = labelled;
+        __atomic_add_fetch(&store->label_moves, 1, __ATOMIC_SEQ_CST);
+    }
+    return 0;
 }
 
 /* As add(). An equal object takes the old one's place without a word. */
@@ -190,16 +229,8 @@ static int update(struct store *store, struct entry *entry, struct object *objec
                   enum store_source source, struct error *err) {
     struct dag *dag = store->options.dag;
     const struct object *old = entry->now;
-    struct owners *owners = entry->owners;
-    bool moved = node_path(dag, old->root, "metadata.ownerReferences") !=
-                 node_path(dag, object->root, "metadata.ownerReferences");
-    if (moved && owners_create(store, object, &owners) < 0)
+    if (move(store, entry, object) < 0)
         return no_memory(err);
-    if (moved) {
-        owners_link(owners, entry);
-        owners_remove(store, entry->owners);
-        entry->owners = owners;
-    }
     store->bytes += bytes - entry->bytes;
     entry->bytes = bytes;
     if (source != STORE_WRITE)

@@ -76,6 +76,12 @@ const struct object *store_get(const struct store *store, struct str ns, struct 
  * returns false. */
 void store_each(const struct store *store, struct str ns,
                 bool (*each)(void *context, const struct object *object), void *context);
+/* Those whose labels fit, asked once for each set of labels there is. False: an object has changed
+ * its labels meanwhile, so that one may be missing or there twice; forget what came, and use
+ * store_each(). */
+bool store_each_labelled(const struct store *store,
+                         bool (*fits)(void *context, const struct dag *dag, node_t labels),
+                         bool (*each)(void *context, const struct object *object), void *context);
 /* Those with an owner reference to `uid`. */
 void store_each_owned(const struct store *store, struct str uid,
                       bool (*each)(void *context, const struct object *object), void *context);

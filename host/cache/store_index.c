@@ -94,6 +94,55 @@ void owners_discard(struct store *store, struct owners *owners) {
     mem_free(owners);
 }
 
+static struct group *labels_group(struct store *store, node_t labels) {
+    struct keyed *found = table_find_node(&store->by_labels, labels);
+    if (found)
+        return CONTAINER_OF(found, struct group, keyed);
+    struct group *group = mem_zalloc(sizeof *group);
+    if (group == NULL || table_reserve(&store->by_labels, store->options.epochs) < 0) {
+        mem_free(group);
+        return NULL;
+    }
+    group->dag = store->options.dag;
+    group->keyed.a = labels == NODE_NONE ? NODE_NONE : node_ref(group->dag, labels);
+    group->keyed.hash = keyed_hash_node(labels);
+    table_add(&store->by_labels, &group->keyed);
+    return group;
+}
+
+struct labelled *labelled_create(struct store *store, const struct object *object) {
+    struct labelled *labelled = mem_zalloc(sizeof *labelled);
+    node_t labels = node_path(object->dag, object->root, "metadata.labels");
+    if (labelled && (labelled->group = labels_group(store, labels)) == NULL) {
+        mem_free(labelled);
+        labelled = NULL;
+    }
+    return labelled;
+}
+
+void labelled_link(struct labelled *labelled, struct entry *entry) {
+    labelled->link.item = entry;
+    link_add(&labelled->group->first, &labelled->link);
+    labelled->group->count++;
+}
+
+static void free_labelled(struct limbo *limbo) {
+    mem_free(CONTAINER_OF(limbo, struct labelled, limbo));
+}
+
+void labelled_remove(struct store *store, struct labelled *labelled) {
+    link_remove(&labelled->link);
+    labelled->group->count--;
+    group_settle(store, &store->by_labels, labelled->group);
+    epochs_limbo(store->options.epochs, &labelled->limbo, free_labelled);
+}
+
+void labelled_discard(struct store *store, struct labelled *labelled) {
+    if (labelled)
+        group_settle(store, &store->by_labels, labelled->group);
+    mem_free(labelled);
+}
+
 struct tombstone {
     struct list link;
     uint64_t version; /* of the deletion; 0 = not known yet */

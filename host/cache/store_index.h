@@ -7,7 +7,7 @@
 #include "cache/table.h"
 
 /* The inside of the store: entries, their groups by namespace and by owner, tombstones. */
-struct group { /* the entries of one namespace, or of one owner's UID */
+struct group { /* the entries of one namespace, of one owner's UID, or with the same labels */
     struct keyed keyed;
     struct link *first; /* atomic */
     size_t count;
@@ -25,15 +25,23 @@ struct owners {
     struct owned each[];
 };
 
+/* A place in the index by labels. Made anew when the labels change, as readers may stand on it. */
+struct labelled {
+    struct limbo limbo;
+    struct link link;
+    struct group *group;
+};
+
 struct entry { /* one namespace and name, from the first object to the last */
     struct keyed keyed;
     const struct object *now; /* atomic; one pin is the store's */
     struct link in_ns;
     struct group *ns_group;
     struct owners *owners; /* NULL: none */
-    uint64_t seen;         /* the replace in which it was last put */
-    uint64_t bytes;        /* what it added to the dag */
-    bool distrusted;       /* its version may be from a future that was rolled back */
+    struct labelled *labelled;
+    uint64_t seen;   /* the replace in which it was last put */
+    uint64_t bytes;  /* what it added to the dag */
+    bool distrusted; /* its version may be from a future that was rolled back */
     struct dag *dag;
     struct limbo limbo;
 };
@@ -42,6 +50,8 @@ struct store {
     struct store_options options;
     char *api_version, *kind;
     struct table objects, by_ns, by_owner;
+    struct table by_labels;  /* by node: equal labels are one node */
+    uint64_t label_moves;    /* atomic; counts objects that went from one group to another */
     struct map dead;         /* uid → struct tombstone */
     struct list dead_order;  /* oldest first */
     uint64_t replaces;       /* begun */
@@ -63,6 +73,12 @@ void owners_link(struct owners *owners, struct entry *entry); /* NULL is fine */
 void owners_remove(struct store *store, struct owners *owners);
 /* Gives back what was never linked; NULL is fine. */
 void owners_discard(struct store *store, struct owners *owners);
+
+/* The object's place by labels, not linked yet. NULL: no memory. */
+struct labelled *labelled_create(struct store *store, const struct object *object);
+void labelled_link(struct labelled *labelled, struct entry *entry);
+void labelled_remove(struct store *store, struct labelled *labelled);  /* unlinks and retires */
+void labelled_discard(struct store *store, struct labelled *labelled); /* never linked; NULL fine */
 
 /* Deleted UIDs, at most so many, the oldest forgotten first. */
 enum { STORE_TOMBSTONES = 4096 };

@@ -51,3 +51,20 @@ void store_each_owned(const struct store *store, struct str uid,
                       bool (*each)(void *context, const struct object *object), void *context) {
     each_of_group(&store->by_owner, store->options.dag, uid, each, context);
 }
+
+bool store_each_labelled(const struct store *store,
+                         bool (*fits)(void *context, const struct dag *dag, node_t labels),
+                         bool (*each)(void *context, const struct object *object), void *context) {
+    uint64_t moves = __atomic_load_n(&store->label_moves, __ATOMIC_SEQ_CST);
+    const struct table_slots *slots = table_slots(&store->by_labels);
+    for (size_t i = 0; slots && i <= slots->mask; i++) {
+        struct keyed *keyed = table_slot(slots, i);
+        if (keyed == NULL || !fits(context, store->options.dag, keyed->a))
+            continue;
+        struct group *group = CONTAINER_OF(keyed, struct group, keyed);
+        for (struct link *link = link_next(&group->first); link; link = link_next(&link->next))
+            if (!each(context, now_of(link->item)))
+                return true;
+    }
+    return moves % 2 == 0 && moves == __atomic_load_n(&store->label_moves, __ATOMIC_SEQ_CST);
+}

@@ -39,6 +39,22 @@ struct keyed *table_find(const struct table *table, const struct dag *dag, struc
     return NULL;
 }
 
+uint64_t keyed_hash_node(node_t a) {
+    return (a + 1) * 0x9e3779b97f4a7c15u >> 16;
+}
+
+struct keyed *table_find_node(const struct table *table, node_t a) {
+    const struct table_slots *slots = table_slots(table);
+    uint64_t hash = keyed_hash_node(a);
+    struct keyed *item;
+    if (slots == NULL)
+        return NULL;
+    for (size_t at = hash & slots->mask; (item = load(slots, at)); at = (at + 1) & slots->mask)
+        if (item != REMOVED && item->a == a)
+            return item;
+    return NULL;
+}
+
 static void put(struct table_slots *slots, struct keyed *item) {
     size_t at = item->hash & slots->mask;
     while (load(slots, at))

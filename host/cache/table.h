@@ -16,6 +16,7 @@ struct keyed {
     uint64_t hash;
     node_t a, b; /* strings; b may be NODE_NONE, which equals "" */
 };
+/* Things that are found by a node itself have it in `a`; NODE_NONE is one of them. */
 
 struct table_slots {
     struct limbo limbo;
@@ -30,6 +31,8 @@ struct table {
 uint64_t keyed_hash(struct str a, struct str b);
 struct keyed *table_find(const struct table *table, const struct dag *dag, struct str a,
                          struct str b);
+uint64_t keyed_hash_node(node_t a);
+struct keyed *table_find_node(const struct table *table, node_t a);
 /* Makes room for one more table_add(). 0 or ERROR_NOMEM. */
 int table_reserve(struct table *table, struct epochs *epochs);
 void table_add(struct table *table, struct keyed *item); /* reserved, and not there yet */

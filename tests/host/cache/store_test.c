@@ -294,6 +294,70 @@ static void store_indexes_follow(void **state) {
     finish(&f);
 }
 
+struct labelled_names {
+    struct strbuf names;
+    const char *wanted;     /* value of label x; NULL: no labels */
+    struct fixture *change; /* moves an object in the middle */
+    int asked;
+};
+
+static bool fits(void *context, const struct dag *dag, node_t labels) {
+    struct labelled_names *names = context;
+    names->asked++;
+    return names->wanted ? node_is(dag, node_get(dag, labels, str_of("x")), names->wanted)
+                         : labels == NODE_NONE;
+}
+
+static bool add_labelled(void *context, const struct object *object) {
+    struct labelled_names *names = context;
+    struct fixture *change = names->change;
+    names->change = NULL;
+    if (change)
+        put(change, STORE_EVENT, "ns", "b", "u2", 9, ",\"labels\":{\"x\":\"2\"}");
+    return add_name(&names->names, object);
+}
+
+static void assert_labelled(struct fixture *f, const char *wanted, const char *expected) {
+    struct labelled_names names = {.wanted = wanted};
+    strbuf_adds(&names.names, "");
+    assert_true(store_each_labelled(f->store, fits, add_labelled, &names));
+    assert_string_equal(names.names.data, expected);
+    strbuf_finish(&names.names);
+}
+
+static void store_index_of_labels_follows(void **state) {
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    put(&f, STORE_EVENT, "ns", "a", "u1", 1, ",\"labels\":{\"x\":\"1\"}");
+    put(&f, STORE_EVENT, "ns", "b", "u2", 2, ",\"labels\":{\"x\":\"1\"}");
+    put(&f, STORE_EVENT, "ns", "c", "u3", 3, "");
+    assert_labelled(&f, "1", "ba");
+    assert_labelled(&f, NULL, "c");
+    put(&f, STORE_EVENT, "ns", "a", "u1", 4, ",\"labels\":{\"x\":\"2\"}");
+    assert_labelled(&f, "1", "b");
+    assert_labelled(&f, "2", "a");
+    delete_event(&f, "a", "u1", 5);
+    assert_labelled(&f, "2", "");
+    struct labelled_names names = {.wanted = "1"};
+    assert_true(store_each_labelled(f.store, fits, add_labelled, &names));
+    assert_int_equal(names.asked, 2); /* once for each set of labels that is left */
+    strbuf_finish(&names.names);
+    finish(&f);
+}
+
+static void store_index_of_labels_says_when_it_moved_under_a_reader(void **state) {
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    put(&f, STORE_EVENT, "ns", "a", "u1", 1, ",\"labels\":{\"x\":\"1\"}");
+    put(&f, STORE_EVENT, "ns", "b", "u2", 2, ",\"labels\":{\"x\":\"1\"}");
+    struct labelled_names names = {.wanted = "1", .change = &f};
+    assert_false(store_each_labelled(f.store, fits, add_labelled, &names));
+    strbuf_finish(&names.names);
+    finish(&f);
+}
+
 static void store_nonsense_is_rejected(void **state) {
     (void)state;
     struct fixture f;
@@ -364,6 +428,8 @@ int main(void) {
         cmocka_unit_test(store_replace_of_one_namespace_leaves_the_others),
         cmocka_unit_test(store_follows_a_server_that_went_back),
         cmocka_unit_test(store_indexes_follow),
+        cmocka_unit_test(store_index_of_labels_follows),
+        cmocka_unit_test(store_index_of_labels_says_when_it_moved_under_a_reader),
         cmocka_unit_test(store_nonsense_is_rejected),
         cmocka_unit_test(store_put_survives_each_failed_allocation),
         cmocka_unit_test(store_pins_outlive_what_the_store_forgot),
