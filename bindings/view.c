@@ -10,12 +10,8 @@ struct anchor {
     const char *metadata_only_kind;
 };
 
-/* Keys inside an unfilled table: the anchor, and the node as a number. */
-static char const anchor_key, node_key;
-
-static void push_key(lua_State *L, const char *key) {
-    lua_pushlightuserdata(L, (void *)key);
-}
+/* An unfilled table has one member: the anchor as the key, its node as the value. No script can
+ * make such a key, so none can read it. */
 
 static bool has_metatable(lua_State *L, int index, enum isolate_ref ref) {
     if (!lua_istable(L, index) || !lua_getmetatable(L, index))
@@ -41,15 +37,13 @@ bool view_hides(lua_State *L) {
     return hides;
 }
 
-static struct anchor *read_hidden(lua_State *L, int index, node_t *ret_node) {
-    push_key(L, &node_key);
-    lua_rawget(L, index);
+/* Of an unfilled table; pushes the anchor. */
+static struct anchor *push_hidden(lua_State *L, int index, node_t *ret_node) {
+    lua_pushnil(L);
+    lua_next(L, index); /* anchor node */
     *ret_node = (node_t)lua_tonumber(L, -1);
-    push_key(L, &anchor_key);
-    lua_rawget(L, index);
-    struct anchor *anchor = lua_touserdata(L, -1);
-    lua_pop(L, 2); /* the table still refers to it */
-    return anchor;
+    lua_pop(L, 1);
+    return lua_touserdata(L, -1);
 }
 
 static int absolute(lua_State *L, int index) {
@@ -61,7 +55,8 @@ node_t view_node(lua_State *L, int index, const struct dag **ret_dag) {
     if (!has_metatable(L, index, REF_VIEW))
         return NODE_NONE;
     node_t node;
-    struct anchor *anchor = read_hidden(L, index, &node);
+    struct anchor *anchor = push_hidden(L, index, &node);
+    lua_pop(L, 1); /* the table still refers to it */
     if (anchor->metadata_only_kind && node == anchor->object->root)
         return NODE_NONE; /* the node may hold more than the view shows */
     if (ret_dag)
@@ -71,12 +66,9 @@ node_t view_node(lua_State *L, int index, const struct dag **ret_dag) {
 
 /* Pushes an unfilled table for `node`; the anchor userdata is at `at`. */
 static void push_unfilled(lua_State *L, int at, node_t node) {
-    lua_createtable(L, 0, 2);
-    push_key(L, &node_key);
-    lua_pushnumber(L, node);
-    lua_rawset(L, -3);
-    push_key(L, &anchor_key);
+    lua_createtable(L, 0, 1);
     lua_pushvalue(L, at);
+    lua_pushnumber(L, node);
     lua_rawset(L, -3);
     isolate_push_ref(L, REF_VIEW);
     lua_setmetatable(L, -2);
@@ -139,16 +131,11 @@ void view_fill(lua_State *L, int index) {
         return;
     luaL_checkstack(L, 10, "nested too deep");
     node_t node;
-    struct anchor *anchor = read_hidden(L, index, &node);
+    struct anchor *anchor = push_hidden(L, index, &node);
+    int at = lua_gettop(L);
     const struct dag *dag = anchor->object->dag;
     bool metadata_only = anchor->metadata_only_kind && node == anchor->object->root;
-    push_key(L, &anchor_key);
-    lua_rawget(L, index);
-    int at = lua_gettop(L);
-    push_key(L, &node_key);
-    lua_pushnil(L);
-    lua_rawset(L, index);
-    push_key(L, &anchor_key);
+    lua_pushvalue(L, at);
     lua_pushnil(L);
     lua_rawset(L, index);
     if (metadata_only) /* before anything is in: an absent field then has its error */
@@ -249,9 +236,7 @@ void view_push(lua_State *L, const struct object *object, const char *metadata_o
 void view_push_twin(lua_State *L, int index) {
     index = absolute(L, index);
     node_t node;
-    read_hidden(L, index, &node);
-    push_key(L, &anchor_key);
-    lua_rawget(L, index);
+    push_hidden(L, index, &node);
     push_unfilled(L, lua_gettop(L), node);
     lua_remove(L, -2);
 }
