@@ -1,0 +1,3 @@
+module moonlet.dev/bench/admission/load
+
+go 1.26.0
