@@ -7,9 +7,12 @@
 
 #include "base/mem.h"
 
+/* The timer is not set anew for each turn, which would be two system calls for each: it goes off
+ * when the earliest turn that may still use it up would be over, and is set to what is left. */
 struct watchdog {
     timer_t timer;
-    uint64_t armed_at;
+    volatile uint64_t armed_at;
+    volatile uint64_t due; /* on the thread's CPU clock; 0 = the timer is not set */
 };
 
 /* After the first signal, again at this distance until control is back in C. */
@@ -18,19 +21,34 @@ enum { AGAIN_NS = 10000000 };
 /* The one thread-local of moonlet: whom the signal of this thread's timer means. */
 static _Thread_local struct isolate *volatile current;
 
-static void on_signal(int signal, siginfo_t *info, void *context) {
-    (void)signal;
-    (void)info;
-    (void)context;
-    struct isolate *isolate = current;
-    if (isolate)
-        isolate_stop(isolate, ISOLATE_CPU);
-}
-
 static uint64_t thread_cpu(void) {
     struct timespec now;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void set(struct watchdog *watchdog, uint64_t now, uint64_t ns) {
+    struct itimerspec when = {.it_value = {(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)}};
+    watchdog->due = now + ns;
+    timer_settime(watchdog->timer, 0, &when, NULL);
+}
+
+static void on_signal(int signal, siginfo_t *info, void *context) {
+    struct watchdog *watchdog = info->si_value.sival_ptr;
+    struct isolate *isolate = current;
+    int before = errno;
+    (void)signal;
+    (void)context;
+    if (info->si_code != SI_TIMER)
+        return;
+    watchdog->due = 0;
+    if (isolate) {
+        uint64_t now = thread_cpu(), spent = now - watchdog->armed_at;
+        if (spent >= isolate->cpu_ns)
+            isolate_stop(isolate, ISOLATE_CPU);
+        set(watchdog, now, spent < isolate->cpu_ns ? isolate->cpu_ns - spent : AGAIN_NS);
+    }
+    errno = before;
 }
 
 struct watchdog *watchdog_create(struct error *err) {
@@ -49,6 +67,7 @@ struct watchdog *watchdog_create(struct error *err) {
     }
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGVTALRM};
     event._sigev_un._tid = gettid();
+    event.sigev_value.sival_ptr = watchdog;
     if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &watchdog->timer) < 0) {
         error_set(err, ERROR_UNAVAILABLE, "watchdog: timer: %s", strerror(errno));
         mem_free(watchdog);
@@ -65,17 +84,15 @@ void watchdog_destroy(struct watchdog *watchdog) {
 }
 
 void watchdog_arm(struct watchdog *watchdog, struct isolate *isolate) {
-    uint64_t ns = isolate->cpu_ns;
-    struct itimerspec when = {.it_value = {(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)},
-                              .it_interval = {0, AGAIN_NS}};
-    current = isolate;
-    watchdog->armed_at = thread_cpu();
-    timer_settime(watchdog->timer, 0, &when, NULL);
+    uint64_t now = thread_cpu();
+    watchdog->armed_at = now;
+    current = isolate; /* before `due` is read: a signal in between finds its isolate */
+    uint64_t due = watchdog->due;
+    if (due == 0 || due > now + isolate->cpu_ns)
+        set(watchdog, now, isolate->cpu_ns);
 }
 
 uint64_t watchdog_disarm(struct watchdog *watchdog) {
-    struct itimerspec never = {0};
     current = NULL;
-    timer_settime(watchdog->timer, 0, &never, NULL);
     return thread_cpu() - watchdog->armed_at;
 }
