@@ -34,16 +34,20 @@ static void answer(struct conversion *conversion, const char *failure) {
     hook_call_respond(&conversion->call, &answer);
 }
 
-/* The failure of one object is the review's: the API server shows its message. */
+/* The failure of one object is the review's: the API server shows its message. A script that could
+ * has named the object already. */
 static void fail(struct conversion *conversion, const struct error *err) {
     struct error named = *err;
+    char who[400] = "";
     const struct object *object = conversion->object;
     if (object) {
         struct str ns = object_namespace(object), name = object_name(object);
         struct str kind = node_text(object->dag, node_path(object->dag, object->root, "kind"));
-        error_prefix(&named, STR_FORMAT " " STR_FORMAT "%s" STR_FORMAT, STR_ARG(kind), STR_ARG(ns),
-                     ns.len ? "/" : "", STR_ARG(name));
+        snprintf(who, sizeof who, STR_FORMAT " " STR_FORMAT "%s" STR_FORMAT, STR_ARG(kind),
+                 STR_ARG(ns), ns.len ? "/" : "", STR_ARG(name));
     }
+    if (strncmp(named.message, who, strlen(who)) != 0)
+        error_prefix(&named, "%s", who);
     answer(conversion, named.message);
 }
 

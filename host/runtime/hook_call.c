@@ -156,7 +156,7 @@ static void on_done(struct invocation *invocation) {
         hook_call_fail(call, 500, &err);
     } else if (result.state == SCRIPT_FAILED) {
         err = result.error;
-        if (call->type->failure && call->request && err.code != ERROR_TIMEOUT)
+        if (call->type->failure && call->request)
             call->type->failure(call, &err);
         else
             hook_call_fail(call, 500, &err);
