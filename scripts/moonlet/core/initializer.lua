@@ -86,9 +86,9 @@ function M.handlers(gate, options)
     if asked then return requeue(ctx, math.min(asked, left)) end
     return release(given, gate, place, ctx)
   end
-  -- A Pod whose labels no longer match is not initialised any more, so it must not stay held.
+  -- A Pod whose labels no longer match is not initialised any more, so it must not stay held. A watch that the server
+  -- selects for says the same of it as of one that was deleted.
   local function gone(key, ctx)
-    if ctx.reason ~= "unmatched" then return end
     local pod = ctx.live:get("v1/Pod", key.name, key.namespace)
     local place = pod and not pod.metadata.deletionTimestamp and place_of(pod, gate)
     if place then release(pod, gate, place, ctx) end
