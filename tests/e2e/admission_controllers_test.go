@@ -87,7 +87,8 @@ func TestAWebhookRefusesAndAnInjectorCompletesASite(t *testing.T) {
 func TestCronTabIsConvertedOverTwoHops(t *testing.T) {
 	env := harness.New(t)
 	m := env.Run(shipped(t, "crontab"))
-	defer m.Stop() // takes the registration back
+	defer m.Stop()                                      // takes the registration back
+	defer removeCRD(env, "crontabs.stable.example.com") // while somebody can convert what is in it
 	env.Apply("apiVersion: stable.example.com/v1alpha1\nkind: CronTab\nmetadata: {name: nightly}\n" +
 		"spec: {cronSpec: \"5 3 * * 1\", image: cron}\n")
 	newest := get(t, env, "stable.example.com/v1", "CronTab", "nightly")

@@ -13,10 +13,13 @@ import (
 	"moonlet.dev/e2e/harness"
 )
 
-// routes is a resource of three versions in a chain, stored in one of them, and a controller of the
-// newest that says in a ConfigMap what it has seen.
-func routes(storage string) string {
-	return fmt.Sprintf(`
+// routes is a resource of three versions in a chain, stored in one of them.
+func routes(storage string) string { return fmt.Sprintf(routing, storage) + "return Route\n" }
+
+// watchedRoutes has also a controller of the newest, which says in a ConfigMap what it has seen.
+func watchedRoutes(storage string) string { return fmt.Sprintf(routing, storage) + seeing }
+
+const routing = `
 local moonlet = require "moonlet"
 local s = require "moonlet.schema"
 local strings = require "moonlet.strings"
@@ -51,6 +54,9 @@ local Route = moonlet.resource {
     ["v3->v2"] = function(route) route.spec.count = nil end,
   },
 }
+`
+
+const seeing = `
 return { Route, moonlet.controller {
   name = "routes", resource = "conversion.e2e.moonlet.dev/v3/Route", writes = { "v1/ConfigMap" },
   reconcile = function(route, ctx)
@@ -58,8 +64,7 @@ return { Route, moonlet.controller {
       data = { count = tostring(route.spec.count) } }, { create = true })
   end,
 } }
-`, storage)
-}
+`
 
 const routeGroup = "conversion.e2e.moonlet.dev/"
 
@@ -68,8 +73,8 @@ func route(name, text string) string {
 }
 
 // converting runs the resource; the CRD goes while the host can still convert what is in it.
-func converting(env *harness.Env, storage string) *harness.Moonlet {
-	m := serve(env, harness.Files{"routes.lua": routes(storage)})
+func converting(env *harness.Env, source string) *harness.Moonlet {
+	m := serve(env, harness.Files{"routes.lua": source})
 	env.T.Cleanup(func() { removeCRD(env, "routes.conversion.e2e.moonlet.dev") })
 	return m
 }
@@ -96,7 +101,7 @@ func words(t *testing.T, object *unstructured.Unstructured) string {
 
 func TestAConversionThatFailsNamesTheObject(t *testing.T) {
 	env := harness.New(t)
-	converting(env, "v1")
+	converting(env, routes("v1"))
 	env.Apply(route("fine", "a b"))
 	for _, one := range []struct{ text, why string }{
 		{"bad", "Route $NS/faulty: convert v2->v3: bad words"},
@@ -127,7 +132,7 @@ func TestAConversionThatFailsNamesTheObject(t *testing.T) {
 
 func TestEachVersionIsReadWhateverIsStoredAndAcrossRestarts(t *testing.T) {
 	env := harness.New(t)
-	m := converting(env, "v1")
+	m := converting(env, watchedRoutes("v1"))
 	for i := range 30 {
 		env.Apply(route(fmt.Sprint("r", i), strings.TrimSpace(strings.Repeat("w ", i+1))))
 	}
@@ -151,7 +156,7 @@ func TestEachVersionIsReadWhateverIsStoredAndAcrossRestarts(t *testing.T) {
 	}
 	check("stored as v1")
 	env.EventuallyData("seen-r29", "count", "30")
-	m.Write("routes.lua", here(env, routes("v2")))
+	m.Write("routes.lua", here(env, watchedRoutes("v2")))
 	harness.Eventually(t, "v2 is stored", func() error {
 		crd, err := env.CRDs.ApiextensionsV1().CustomResourceDefinitions().
 			Get(harness.Background(), "routes.conversion.e2e.moonlet.dev", meta.GetOptions{})
