@@ -146,9 +146,8 @@ static void ask(struct script_run *run, const struct fake_step *step) {
 }
 
 /* One turn of a run; it is freed unless it waits. */
-static void turn(struct script_run *run, struct script_result *ret) {
+static void turn(struct script_run *run, struct fake_step step, struct script_result *ret) {
     struct script *script = run->script;
-    struct fake_step step = take_step(script->engine->fake);
     ret->state = step.type == FAKE_ASK                                 ? SCRIPT_WAITING
                  : step.type == FAKE_DONE || step.type == FAKE_REQUEUE ? SCRIPT_DONE
                                                                        : SCRIPT_FAILED;
@@ -174,10 +173,12 @@ static void engine_call(struct script *script, const struct script_call *call,
     run->script = script;
     run->context = call->context;
     list_append(&script->runs, &run->link);
+    /* before it is told: what a test plans when it hears of this call is for the next */
+    struct fake_step step = take_step(script->engine->fake);
     tell(script, "%s " STR_FORMAT "%s" STR_FORMAT " %s %u", call->function, STR_ARG(call->ns),
          call->ns.len ? "/" : "", STR_ARG(call->name), call->event ? call->event : call->reason,
          call->attempt);
-    turn(run, ret);
+    turn(run, step, ret);
     *ret_run = ret->state == SCRIPT_WAITING ? run : NULL;
 }
 
@@ -190,10 +191,11 @@ static void engine_answer(struct script_request *request, struct script_result *
         fake->error = request->error;
         pthread_mutex_unlock(&fake->lock);
     }
+    struct fake_step step = take_step(fake);
     tell(run->script, "answer %s",
          code != 0 ? error_code_name(code) : (request->skipped ? "skipped" : "ok"));
     script_request_destroy(request);
-    turn(run, ret);
+    turn(run, step, ret);
 }
 
 static void engine_cancel(struct script_run *run, int code) {
