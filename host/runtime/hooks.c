@@ -122,7 +122,7 @@ static int open_server(struct hooks *hooks, struct error *err) {
 
 static void on_failed(void *context, const struct error *err) {
     struct hooks *hooks = context;
-    log_error(hooks->host->log, "certificate for webhooks: %s", err->message);
+    log_error(hooks->host->log, "%s", err->message);
     hooks->error = *err;
     if (hooks->server == NULL)
         tell_programs(hooks, err);

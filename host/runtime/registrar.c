@@ -25,6 +25,8 @@ struct registered { /* one object at the server */
     char *wanted;  /* the body it should have; NULL: it should go */
     char *foreign; /* the instance it belongs to, when that is not ours */
     bool complained;
+    bool failed; /* in this round: the others first */
+    char *complaint;
 };
 
 struct registrar {
@@ -47,6 +49,7 @@ static void free_object(struct registered *object) {
     mem_free(object->applied);
     mem_free(object->wanted);
     mem_free(object->foreign);
+    mem_free(object->complaint);
     mem_free(object);
 }
 
@@ -156,19 +159,38 @@ static void again(struct registrar *registrar, uint64_t wait_ns) {
     loop_timer_start(&registrar->timer, wait_ns);
 }
 
-static void fail(struct registrar *registrar, const struct error *err) {
-    struct host *host = registrar->options.host;
+static void again_later(struct registrar *registrar) {
     unsigned failures = registrar->failures < 5 ? registrar->failures++ : 5;
-    if (registrar->withdrawing) { /* there is no time to try again */
-        log_error(host->log, "%s", err->message);
-        registrar->done(registrar->done_context);
-        return;
-    }
-    if (registrar->complaint == NULL || strcmp(registrar->complaint, err->message) != 0)
-        log_error(host->log, "%s", err->message);
-    mem_free(registrar->complaint);
-    registrar->complaint = mem_strdup(err->message);
     again(registrar, (1 * NS_PER_S) << failures);
+}
+
+/* What is said once is not said at each try. */
+static void complain(struct registrar *registrar, char **complaint, const struct error *err) {
+    if (*complaint == NULL || strcmp(*complaint, err->message) != 0)
+        log_error(registrar->options.host->log, "%s", err->message);
+    mem_free(*complaint);
+    *complaint = mem_strdup(err->message);
+}
+
+static void fail(struct registrar *registrar, const struct error *err) {
+    complain(registrar, &registrar->complaint, err);
+    if (registrar->withdrawing) /* there is no time to try again */
+        registrar->done(registrar->done_context);
+    else
+        again_later(registrar);
+}
+
+static void explain(const struct registrar *registrar, struct error *err) {
+    struct error plain = *err;
+    if (registrar->options.mode == REGISTRAR_CHECK &&
+        (err->code == ERROR_REJECTED || err->code == ERROR_FORBIDDEN))
+        error_set(err, plain.code,
+                  "it is not there as the file declares it, and --webhooks=check only fills in its "
+                  "caBundle: `moonlet crds DIR | kubectl apply -f -` installs it (%s)",
+                  plain.message);
+    else if (err->code == ERROR_FORBIDDEN)
+        error_set(err, plain.code, "%s; `moonlet rbac --webhooks=apply DIR` prints the rules",
+                  plain.message);
 }
 
 static const char *name_of(const char *path) {
@@ -185,11 +207,15 @@ static void on_sent(void *context, const struct kube_answer *answer, const struc
     registrar->call = NULL;
     if (err && !(removed && err->code == ERROR_NOT_FOUND)) {
         struct error failure = *err;
+        explain(registrar, &failure);
         error_prefix(&failure, "%s of %s", removed ? "removal" : "registration", name);
-        fail(registrar, &failure);
+        complain(registrar, &object->complaint, &failure);
+        object->failed = true;
+        next_step(registrar);
         return;
     }
-    registrar->failures = 0;
+    mem_free(object->complaint);
+    object->complaint = NULL;
     if (removed) {
         log_info(log, "%s webhooks removed: %s", type_names[object->type], name);
         registrar->heard_ns = loop_now(registrar->options.host->loop) + HEARING_NS;
@@ -253,7 +279,7 @@ static bool is_foreign(struct registrar *registrar, const char *path, struct reg
 }
 
 static bool is_due(struct registrar *registrar, const char *path, struct registered *object) {
-    if (is_foreign(registrar, path, object))
+    if (object->failed || is_foreign(registrar, path, object))
         return false;
     if (object->wanted)
         return object->applied == NULL || strcmp(object->applied, object->wanted) != 0;
@@ -268,6 +294,21 @@ static struct map_entry *find_due(struct registrar *registrar) {
         if (is_due(registrar, entry->key, entry->value))
             return entry;
     return NULL;
+}
+
+static bool any_failed(const struct registrar *registrar) {
+    size_t at = 0;
+    for (struct map_entry *entry; (entry = map_next(&registrar->objects, &at));)
+        if (((struct registered *)entry->value)->failed)
+            return true;
+    return false;
+}
+
+static void begin_round(struct registrar *registrar) {
+    size_t at = 0;
+    for (struct map_entry *entry; (entry = map_next(&registrar->objects, &at));)
+        ((struct registered *)entry->value)->failed = false;
+    next_step(registrar);
 }
 
 /* What an earlier run, or another installation, has left. */
@@ -293,6 +334,7 @@ static void on_listed(void *context, const struct kube_answer *answer, const str
     if (root == NODE_NONE) {
         if (err)
             failure = *err;
+        explain(registrar, &failure);
         error_prefix(&failure, "list webhook configurations");
         fail(registrar, &failure);
         return;
@@ -318,7 +360,9 @@ static void list(struct registrar *registrar) {
 /* Nothing is due. Who was called until now may go once everybody has heard. */
 static void finish(struct registrar *registrar) {
     uint64_t now = loop_now(registrar->options.host->loop);
-    if (now < registrar->heard_ns) {
+    if (!registrar->withdrawing && any_failed(registrar)) {
+        again_later(registrar);
+    } else if (now < registrar->heard_ns) {
         again(registrar, registrar->heard_ns - now);
     } else if (registrar->withdrawing) {
         registrar->done(registrar->done_context);
@@ -348,7 +392,7 @@ static void next_step(struct registrar *registrar) {
 }
 
 static void on_timer(struct loop_timer *timer) {
-    next_step(CONTAINER_OF(timer, struct registrar, timer));
+    begin_round(CONTAINER_OF(timer, struct registrar, timer));
 }
 
 struct registrar *registrar_create(const struct registrar_options *options, struct error *err) {
@@ -390,7 +434,7 @@ void registrar_withdraw(struct registrar *registrar, void (*done)(void *context)
         return;
     }
     loop_timer_stop(&registrar->timer);
-    next_step(registrar); /* or when the call under way has ended */
+    begin_round(registrar); /* or when the call under way has ended */
 }
 
 bool registrar_settled(const struct registrar *registrar) {

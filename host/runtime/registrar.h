@@ -9,12 +9,13 @@
  * the live files declare them.
  *
  * Is:      level-based: what should be there against what has been acknowledged, one request at a
- *          time, leader only (R12). A file is registered once it is live, and its configuration
- *          goes when the file goes. What an earlier run left is found by its instance label.
+ *          time, leader only (R12). What is refused is tried again, after the others. A file is
+ *          registered once it is live, and its configuration goes when the file goes. What an
+ *          earlier run left is found by its instance label.
  * Is not:  the first apply of a CRD (runtime/install.h).
  * Safety:  while a file cannot be loaded nothing is removed, for its webhooks are not known. After
- * a removal it is not settled for a second: an API server that has not heard still calls. Threads:
- * core. Yields: never.
+ *          a removal it is not settled for a second: an API server that has not heard still calls.
+ * Threads: core. Yields: never.
  */
 enum registrar_mode {
     REGISTRAR_APPLY,
