@@ -99,10 +99,11 @@ struct webhook {                                /* one entry of a webhook config
     struct kind_match resource;                 /* the kind; the server selects, by: */
     char *object_selector, *namespace_selector; /* LabelSelector, JSON; NULL = all */
     char **subresources;                        /* NULL-terminated; NULL: the object itself */
-    char **operations;                          /* "CREATE", ...; NULL-terminated */
-    bool ignore;                                /* failure policy Ignore; else Fail */
-    unsigned timeout_s;                         /* 1..30 */
-    bool reinvoke;                              /* mutate: reinvocation policy IfNeeded */
+    const char *plural; /* of the kind as the server has it; NULL: by rule */
+    char **operations;  /* "CREATE", ...; NULL-terminated */
+    bool ignore;        /* failure policy Ignore; else Fail */
+    unsigned timeout_s; /* 1..30 */
+    bool reinvoke;      /* mutate: reinvocation policy IfNeeded */
     struct match_condition *conditions;
     size_t condition_count;
 };

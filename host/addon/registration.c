@@ -102,8 +102,9 @@ static json_t *resources(const struct declaration *declaration, const struct web
     bool namespaced, known;
     const struct kind_match *match = &webhook->resource;
     CLEANUP(mem_freep)
-    char *plural =
-        kind_plural(declaration, match->api_version, match->kind_name, &namespaced, &known);
+    char *plural = webhook->plural ? mem_strdup(webhook->plural)
+                                   : kind_plural(declaration, match->api_version, match->kind_name,
+                                                 &namespaced, &known);
     json_t *list = json_array();
     if (plural && webhook->subresources == NULL)
         json_array_append_new(list, json_string(plural));

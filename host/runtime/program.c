@@ -116,6 +116,46 @@ static void start_informers(struct program *program) {
     check_synced(program);
 }
 
+/* The kinds of webhooks: one that nothing serves would be registered, and never called. */
+
+static struct webhook *unresolved(const struct program *program) {
+    for (size_t i = 0; i < program->declaration->count; i++) {
+        struct definition *definition = &program->declaration->definitions[i];
+        for (size_t k = 0; k < definition->webhook_count; k++)
+            if (definition->webhooks[k].plural == NULL)
+                return &definition->webhooks[k];
+    }
+    return NULL;
+}
+
+static void resolve_webhooks(struct program *program);
+
+static void on_kind(void *context, const struct kube_resource *resource, const struct error *err) {
+    struct program *program = context;
+    program->lookup = NULL;
+    if (err) {
+        struct error failure = *err;
+        error_prefix(&failure, "webhook of %s", unresolved(program)->resource.kind);
+        program_fail(program, &failure, /* environment= */ true);
+        return;
+    }
+    unresolved(program)->plural = resource->plural;
+    resolve_webhooks(program);
+}
+
+static void resolve_webhooks(struct program *program) {
+    const struct webhook *webhook = unresolved(program);
+    if (webhook == NULL) {
+        start_informers(program);
+        return;
+    }
+    struct discovery_lookup *lookup =
+        discovery_resolve(program->host->discovery, webhook->resource.api_version,
+                          webhook->resource.kind_name, on_kind, program);
+    if (lookup) /* else it was answered, and the program may be gone */
+        program->lookup = lookup;
+}
+
 /* Permissions and CRDs */
 
 static void on_access(void *context, const struct error *err) {
@@ -123,7 +163,7 @@ static void on_access(void *context, const struct error *err) {
     if (err)
         program_fail(program, err, /* environment= */ true);
     else
-        start_informers(program);
+        resolve_webhooks(program);
 }
 
 static const struct declaration *declared_before(const struct program *program) {
@@ -241,6 +281,8 @@ static void stop_feeds(struct program *program) {
 static void stop_steps(struct program *program) {
     install_destroy(program->install);
     access_destroy(program->access);
+    discovery_cancel(program->lookup);
+    program->lookup = NULL;
     program->install = NULL;
     program->access = NULL;
 }

@@ -58,7 +58,8 @@ struct program {
     unsigned refs;      /* invocations and batches under way */
     struct install *install;
     struct access_check *access;
-    struct map inbox; /* "feed-pointer key" -> struct inbox_change * */
+    struct discovery_lookup *lookup; /* of a webhook's kind */
+    struct map inbox;                /* "feed-pointer key" -> struct inbox_change * */
     struct loop_timer flush;
     uint64_t created_ns, waiting_since_ns;
     void (*changed)(struct program *program);

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
 
 	"moonlet.dev/e2e/harness"
@@ -31,6 +32,25 @@ func TestARefusedRegistrationDoesNotHoldUpTheOthers(t *testing.T) {
 	}
 	for _, name := range []string{"refused-1", "refused-3"} {
 		m.EventuallyLogs("registration of moonlet-" + name)
+	}
+}
+
+const kindless = `
+local moonlet = require "moonlet"
+return moonlet.webhook {
+  name = "kindless", resource = { "example.com/v1/Kindless", namespaces = { "$NS" } },
+  validate = function() end,
+}
+`
+
+// Nothing serves the kind yet: a rule for a guessed resource would let everything pass.
+func TestAWebhookWaitsForItsKind(t *testing.T) {
+	env := harness.New(t)
+	m := serve(env, harness.Files{"kindless.lua": kindless})
+	m.EventuallyLogs("webhook of example.com/v1/Kindless")
+	m.Stop()
+	if strings.Contains(m.Log(), "running  file=kindless") {
+		t.Fatal("it runs")
 	}
 }
 
