@@ -199,7 +199,7 @@ bool isolate_stopped(const struct isolate *isolate, struct error *err) {
     const char *at = isolate->stopped_at, *colon = *at ? ": " : "";
     if (isolate->dead)
         error_set(err, ERROR_NOMEM, "%s%smore memory than the limit of %zu MB", at, colon,
-                  isolate->cap >> 20);
+                  isolate->cap / 1000000);
     else if (isolate->stopping == ISOLATE_CPU)
         error_set(err, ERROR_TIMEOUT, "%s%sran for %.3g s without waiting, the limit is %.3g s", at,
                   colon, (double)isolate->cpu_ns / 1e9, (double)isolate->cpu_ns / 1e9);
