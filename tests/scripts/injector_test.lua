@@ -180,6 +180,7 @@ t.case("what stands in the way is denied, or skipped with a warning", function()
     local out = put(moonlet.copy(try[2]), pod(moonlet.copy(try[3])))
     t.equal({ out.allowed, out.code }, { false, 422 }, try[1])
     t.match(out.message, "agent: " .. try[4])
+    t.match(out.message, 'agent.moonlet.dev/inject: "false" keeps everything of it out')
     local fields = moonlet.copy(try[2])
     fields.on_conflict = "skip"
     out = put(fields, pod(moonlet.copy(try[3])))

@@ -50,7 +50,9 @@ function Injection:conflict(message)
   if self.fields.on_conflict == "skip" then
     self.req:warn(("%s: %s; left as it is"):format(self.fields.name, message))
   else
-    self.denied = self.denied or ("%s: %s"):format(self.fields.name, message)
+    local name = self.fields.name
+    self.denied = self.denied or ("%s: %s; the annotation %s.moonlet.dev/inject: \"false\" keeps everything of it out")
+      :format(name, message, name)
   end
   return false
 end
