@@ -26,12 +26,19 @@ import (
 //	<!-- fails: TEXT -->  the script above fails and says this
 //	<!-- log: TEXT -->    moonlet says this, after the last thing that was done
 //
-// A block without a comment above it is only shown.
+// A block without a comment above it is only shown. In a list, comment and block are indented alike.
 func TestTutorial(t *testing.T) { runPage(t, "docs/tutorial/first-controller.md") }
 
 func TestReadme(t *testing.T) { runPage(t, "README.md") }
 
-var directive = regexp.MustCompile(`^<!-- ([a-z]+)(?:: (.*))? -->$`)
+func TestHowToWebhooks(t *testing.T) {
+	for _, page := range []string{"validate-with-a-webhook", "inject-a-sidecar", "hold-a-pod-until-ready",
+		"serve-several-versions", "webhook-certificates", "debug-a-webhook"} {
+		t.Run(page, func(t *testing.T) { runPage(t, "docs/how-to/"+page+".md") })
+	}
+}
+
+var directive = regexp.MustCompile(`^( *)<!-- ([a-z]+)(?:: (.*))? -->$`)
 
 type step struct {
 	line       int
@@ -55,7 +62,8 @@ func steps(t *testing.T, page string) []step {
 		if match == nil {
 			continue
 		}
-		one := step{line: i + 1, verb: match[1], text: match[2]}
+		indent := match[1]
+		one := step{line: i + 1, verb: match[2], text: match[3]}
 		switch one.verb {
 		case "expect", "fails":
 			last := len(found) - 1
@@ -70,11 +78,11 @@ func steps(t *testing.T, page string) []step {
 			continue
 		case "run", "background", "file", "same", "edit":
 			i += 2
-			if i > len(lines) || !strings.HasPrefix(lines[i-1], "```") {
+			if i > len(lines) || !strings.HasPrefix(lines[i-1], indent+"```") {
 				t.Fatalf("%s:%d: no code block follows", page, one.line)
 			}
-			for ; i < len(lines) && lines[i] != "```"; i++ {
-				one.block += lines[i] + "\n"
+			for ; i < len(lines) && lines[i] != indent+"```"; i++ {
+				one.block += strings.TrimPrefix(lines[i], indent) + "\n"
 			}
 		case "log", "stop":
 		default:
@@ -100,6 +108,7 @@ type reader struct {
 func runPage(t *testing.T, page string) {
 	env := harness.New(t)
 	todo := steps(t, page)
+	unregister(env)
 	bin := t.TempDir()
 	if err := os.Symlink(harness.Binary(), filepath.Join(bin, "moonlet")); err != nil {
 		t.Fatal(err)
@@ -188,6 +197,7 @@ func (r *reader) start(script string) error {
 	if r.log, err = os.Create(filepath.Join(r.T.TempDir(), "log")); err != nil {
 		return err
 	}
+	r.seen = 0
 	r.host = exec.Command("bash", "-euc", "exec "+script)
 	r.host.Dir, r.host.Env = r.dir, r.env
 	r.host.Stdout, r.host.Stderr = r.log, r.log
