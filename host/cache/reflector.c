@@ -46,6 +46,14 @@ static void set_version(struct reflector *r, struct str version) {
     r->number = str_to_int64(version, &number) && number > 0 ? (uint64_t)number : 0;
 }
 
+/* A list that does not come to its end has shown how far the server is, all the same. */
+static void raise_version(struct reflector *r) {
+    struct str version = store_last_version(r->options.store);
+    int64_t number = 0;
+    if (str_to_int64(version, &number) && number > 0 && (uint64_t)number > r->number)
+        set_version(r, version);
+}
+
 static void forget_version(struct reflector *r) {
     strbuf_clear(&r->version);
     r->number = 0;
@@ -90,19 +98,49 @@ static void relist(struct reflector *r) {
         open_watch(r, /* stream= */ true);
 }
 
-/* The list that has just ended, at `version`. False when it has to be made again, because the
- * server's versions are behind what we have seen: a restored backup, say. */
+/* The server has lost what we have seen: it was restored from a backup, say. From here on versions
+ * tell nothing about what is there; the next list is made from its newest state and believed. */
+static void go_back(struct reflector *r) {
+    forget_version(r);
+    r->consistent = r->believed = true;
+}
+
+/* What the watch has come to. False when that is older than what we have seen, which no server
+ * tells that still has it. */
+static bool advance(struct reflector *r, struct str version) {
+    struct error err;
+    uint64_t seen = r->number;
+    set_version(r, version);
+    if (seen == 0 || r->number == 0 || r->number >= seen)
+        return true;
+    error_set(&err, ERROR_UNAVAILABLE, "the watch went back from version %llu to %llu",
+              (unsigned long long)seen, (unsigned long long)r->number);
+    go_back(r);
+    back_off(r, &err, /* relist= */ true);
+    return false;
+}
+
+/* A list begins, from its first page. What is believed holds all that was acknowledged so far. */
+static void begin_replace(struct reflector *r) {
+    r->lists++;
+    if (r->believed)
+        store_distrust_versions(r->options.store, ns_of(r));
+    r->begun = store_replace_begin(r->options.store);
+}
+
+/* The list that has just ended, at `version`. False when it has to be made again, because it is
+ * older than what we have seen, or lacks some of it. */
 static bool complete_list(struct reflector *r, struct str version) {
     uint64_t seen = r->number;
     set_version(r, version);
-    if (seen > 0 && r->number > 0 && r->number < seen) {
-        store_distrust_versions(r->options.store, ns_of(r));
-        forget_version(r);
-        r->consistent = true;
+    bool back = seen > 0 && r->number > 0 && r->number < seen;
+    back |= store_replace_contradicts(r->options.store, ns_of(r), r->number);
+    if (back && !r->believed) {
+        go_back(r);
         relist(r);
         return false;
     }
-    r->consistent = r->unpaged = false;
+    r->consistent = r->believed = r->unpaged = false;
     store_replace_end(r->options.store, r->begun, ns_of(r), r->number);
     works(r);
     if (!r->synced) {
@@ -165,8 +203,9 @@ static bool on_bookmark(struct reflector *r, struct str json) {
         }
     } else if (version.len > 0) {
         r->bookmarked = true;
-        set_version(r, version);
-        store_saw_version(r->options.store, ns_of(r), r->number);
+        going_on = advance(r, version);
+        if (going_on)
+            store_saw_version(r->options.store, ns_of(r), r->number);
     }
     node_unref(dag, root);
     return going_on;
@@ -184,7 +223,7 @@ static void on_bad_object(struct reflector *r, const struct error *err) {
 }
 
 static enum store_source item_source(const struct reflector *r) {
-    return r->synced ? STORE_EVENT : STORE_INITIAL;
+    return r->phase == REFLECTOR_WATCHING ? STORE_EVENT : r->synced ? STORE_LISTED : STORE_INITIAL;
 }
 
 static void on_event(void *context, enum kube_event type, struct str object) {
@@ -201,8 +240,10 @@ static void on_event(void *context, enum kube_event type, struct str object) {
                                   : store_put(r->options.store, object, item_source(r), NULL, &err);
         if (rc < 0)
             on_bad_object(r, &err);
-        else if (r->phase == REFLECTOR_WATCHING)
-            set_version(r, store_last_version(r->options.store));
+        else if (r->phase == REFLECTOR_STREAMING)
+            raise_version(r);
+        else if (r->watch && !advance(r, store_last_version(r->options.store)))
+            return;
     }
     if (r->watch == NULL) /* stopped meanwhile */
         return;
@@ -285,8 +326,7 @@ static void open_watch(struct reflector *r, bool stream) {
     r->watch_timeout = timeout * NS_PER_S;
     r->watches++;
     if (stream) {
-        r->lists++;
-        r->begun = store_replace_begin(r->options.store);
+        begin_replace(r);
         loop_timer_start(&r->retry, STREAM_SILENCE);
     }
     arm_alive(r);
@@ -299,9 +339,10 @@ static void on_item(void *context, struct str object) {
     struct reflector *r = context;
     struct error err = {0};
     int rc = store_put(r->options.store, object, item_source(r), NULL, &err);
-    if (rc == 0)
+    if (rc == 0) {
         r->events++;
-    else if (rc == ERROR_NOMEM)
+        raise_version(r);
+    } else if (rc == ERROR_NOMEM)
         r->lost = true;
     else
         on_bad_object(r, &err);
@@ -365,8 +406,7 @@ static void start_list(struct reflector *r, const char *continue_token) {
     r->paging = continue_token != NULL;
     if (!r->paging) {
         r->lost = false;
-        r->lists++;
-        r->begun = store_replace_begin(r->options.store);
+        begin_replace(r);
     }
     r->list = r->options.source->list_start(r->options.source, &options, &err);
     if (r->list == NULL)

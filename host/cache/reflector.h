@@ -56,6 +56,7 @@ struct reflector { /* owned by the caller; members are read, not written, by oth
     bool relist;             /* what comes after backing off: a list, or a watch */
     bool no_streaming;       /* the server does not know streaming lists */
     bool consistent;         /* the next list asks for the newest state, whatever we have seen */
+    bool believed;           /* the list under way is taken whatever its versions */
     bool unpaged;            /* the next list is in one piece */
     bool paging;             /* a page after the first is under way */
     bool lost;               /* an item of the list found no memory */

@@ -68,10 +68,13 @@ void store_destroy(struct store *store) {
     table_finish(&store->by_ns);
     table_finish(&store->by_owner);
     table_finish(&store->by_labels);
-    tombstones_clear(store);
+    tombstones_clear(store, (struct str){0});
     node_unref(store->options.dag, store->last_version);
     map_finish(&store->dead);
-    map_finish(&store->newest_by_ns);
+    size_t at = 0;
+    for (struct map_entry *each; (each = map_next(&store->streams, &at));)
+        mem_free(each->value);
+    map_finish(&store->streams);
     mem_free(store->api_version);
     mem_free(store->kind);
     mem_free(store);
@@ -233,8 +236,7 @@ static int update(struct store *store, struct entry *entry, struct object *objec
         return no_memory(err);
     store->bytes += bytes - entry->bytes;
     entry->bytes = bytes;
-    if (source != STORE_WRITE)
-        entry->distrusted = false;
+    entry->distrusted = false;
     __atomic_store_n(&entry->now, object, __ATOMIC_SEQ_CST);
     if (store_same(dag, old->root, object->root))
         store->noops++;
@@ -247,31 +249,55 @@ static int update(struct store *store, struct entry *entry, struct object *objec
 static void delete_entry(struct store *store, struct entry *entry, const struct object *last,
                          enum store_source source) {
     const struct object *old = entry->now;
-    tombstone_add(store, object_uid(old), last ? last->version : 0); /* at best */
+    tombstone_add(store, object_namespace(old), object_uid(old),
+                  last ? last->version : 0); /* at best */
     unlink_entry(store, entry);
     emit(store, STORE_DELETED, last ? last : old, NULL, source);
     retire_object(store, old);
 }
 
-void store_saw_version(struct store *store, struct str ns, uint64_t version) {
-    if (!store->options.split) {
-        store->newest = version > store->newest ? version : store->newest;
-        return;
+/* NULL: nothing is known of it, or no memory to keep it. */
+static struct stream *stream_of(struct store *store, struct str ns, bool make) {
+    if (!store->options.split)
+        return &store->stream;
+    struct stream *stream = map_get(&store->streams, ns);
+    if (stream || !make)
+        return stream;
+    stream = mem_zalloc(sizeof *stream);
+    if (stream && map_set(&store->streams, ns, stream, NULL) < 0) {
+        mem_free(stream);
+        stream = NULL;
     }
-    uint64_t known = (uintptr_t)map_get(&store->newest_by_ns, ns);
-    if (version > known) /* without memory an own write may come back to life until a relist */
-        map_set(&store->newest_by_ns, ns, (void *)(uintptr_t)version, NULL);
+    return stream;
 }
 
-static uint64_t newest(const struct store *store, struct str ns) {
-    return store->options.split ? (uintptr_t)map_get(&store->newest_by_ns, ns) : store->newest;
+void store_saw_version(struct store *store, struct str ns, uint64_t version) {
+    /* without memory an own write may come back to life until a relist */
+    struct stream *stream = stream_of(store, ns, /* make= */ true);
+    if (stream && version > stream->newest)
+        stream->newest = version;
+}
+
+/* An item of a list is older than `known`: the list is, or the server has gone back. */
+static void dispute(struct store *store, struct str ns, uint64_t known) {
+    struct stream *stream = stream_of(store, ns, /* make= */ true);
+    if (stream && (stream->disputed == 0 || known < stream->disputed - 1))
+        stream->disputed = 1 + known;
+}
+
+bool store_replace_contradicts(struct store *store, struct str ns, uint64_t version) {
+    struct stream *stream = stream_of(store, ns, /* make= */ false);
+    bool contradicts = stream && stream->disputed > 0 && stream->disputed - 1 <= version;
+    if (stream)
+        stream->disputed = 0;
+    return contradicts;
 }
 
 /* R5: is what came older than what is there? Versions that are not integers cannot tell. */
 static bool is_stale(const struct entry *entry, const struct object *object,
                      enum store_source source) {
     uint64_t known = entry->now->version;
-    if (entry->distrusted && source != STORE_WRITE)
+    if (entry->distrusted)
         return false;
     if (known == 0 || object->version == 0)
         return false;
@@ -279,10 +305,28 @@ static bool is_stale(const struct entry *entry, const struct object *object,
 }
 
 /* R5: has the watch brought this write, and perhaps a deletion after it, already? */
-static bool is_late_write(const struct store *store, const struct object *object,
+static bool is_late_write(struct store *store, const struct object *object,
                           enum store_source source) {
-    return source == STORE_WRITE && object->version > 0 &&
-           object->version <= newest(store, object_namespace(object));
+    if (source != STORE_WRITE || object->version == 0)
+        return false;
+    const struct stream *stream = stream_of(store, object_namespace(object), /* make= */ false);
+    return stream && object->version <= stream->newest;
+}
+
+/* Dropped, because we know better? */
+static bool is_passed_over(struct store *store, const struct entry *entry,
+                           const struct object *object, enum store_source source) {
+    uint64_t known = 0;
+    if (is_late_write(store, object, source))
+        return true;
+    if (!tombstone_covers(store, object, &known)) {
+        if (entry == NULL || !is_stale(entry, object, source))
+            return false;
+        known = entry->now->version;
+    }
+    if (source == STORE_INITIAL || source == STORE_LISTED)
+        dispute(store, object_namespace(object), known);
+    return true;
 }
 
 static int put(struct store *store, struct object *object, uint64_t bytes, enum store_source source,
@@ -290,10 +334,9 @@ static int put(struct store *store, struct object *object, uint64_t bytes, enum 
     struct entry *entry = find(store, object_namespace(object), object_name(object));
     if (entry && source != STORE_WRITE)
         entry->seen = store->replaces;
-    if (source != STORE_WRITE)
+    if (source == STORE_EVENT) /* of a list, only the end says that all up to it is here */
         store_saw_version(store, object_namespace(object), object->version);
-    if (tombstone_has(store, object_uid(object)) || is_late_write(store, object, source) ||
-        (entry && is_stale(entry, object, source))) {
+    if (is_passed_over(store, entry, object, source)) {
         store->noops++;
         object_drop(object);
         return 0;
@@ -335,7 +378,7 @@ int store_delete_event(struct store *store, struct str json, struct error *err) 
     if (last == NULL)
         return err ? err->code : ERROR_REJECTED;
     struct entry *entry = find(store, object_namespace(last), object_name(last));
-    int rc = tombstone_add(store, object_uid(last), last->version);
+    int rc = tombstone_add(store, object_namespace(last), object_uid(last), last->version);
     store_saw_version(store, object_namespace(last), last->version);
     if (entry && str_equal(object_uid(entry->now), object_uid(last)))
         delete_entry(store, entry, last, STORE_EVENT);
@@ -347,7 +390,7 @@ int store_delete_event(struct store *store, struct str json, struct error *err) 
 
 void store_tombstone(struct store *store, struct str ns, struct str name, struct str uid) {
     struct entry *entry = find(store, ns, name);
-    tombstone_add(store, uid, 0); /* without memory the DELETED event alone must do */
+    tombstone_add(store, ns, uid, 0); /* without memory the DELETED event alone must do */
     if (entry && str_equal(object_uid(entry->now), uid))
         delete_entry(store, entry, NULL, STORE_WRITE);
     epochs_reclaim(store->options.epochs);
@@ -382,7 +425,8 @@ void store_distrust_versions(struct store *store, struct str ns) {
         if (entry && (ns.data == NULL || str_equal(object_namespace(entry->now), ns)))
             entry->distrusted = true;
     }
-    tombstones_clear(store);
-    store->newest = 0;
-    map_remove(&store->newest_by_ns, ns);
+    tombstones_clear(store, ns);
+    struct stream *stream = stream_of(store, ns, /* make= */ false);
+    if (stream)
+        *stream = (struct stream){0};
 }

@@ -37,12 +37,12 @@ struct store_options {
 struct store *store_create(const struct store_options *options, struct error *err);
 void store_destroy(struct store *store); /* no deltas; NULL is fine */
 
-/* An ADDED or MODIFIED event, a list item (`initial` on the first list), or the answer to one of
+/* An ADDED or MODIFIED event, an item of the first list or of a later one, or the answer to one of
  * our own writes (R5: taken only when newer than all that its watch has brought). 0, REJECTED,
  * NOMEM. Emits 0..2 deltas. *ret_object (may be NULL) is what the store now holds for that key,
  * pinned for the caller; NULL when a tombstone or nothing is there. Core. An object that differs in
  * metadata.resourceVersion alone takes its place silently. */
-enum store_source { STORE_EVENT, STORE_INITIAL, STORE_WRITE };
+enum store_source { STORE_EVENT, STORE_INITIAL, STORE_LISTED, STORE_WRITE };
 int store_put(struct store *store, struct str json, enum store_source source,
               const struct object **ret_object, struct error *err);
 /* A DELETED event (json: last state) or the answer to our own delete without finalizer or grace:
@@ -55,6 +55,10 @@ void store_tombstone(struct store *store, struct str ns, struct str name, struct
  * in namespace `ns` (NULL data: everywhere), so lists of several namespaces may overlap. `version`
  * is the list's; objects newer than it (own writes) stay. Not ending it changes nothing more. */
 uint64_t store_replace_begin(struct store *store);
+/* Before the end: does the list, made at `version`, lack what we have seen up to that version? Then
+ * the server has lost it (a restored backup), and the list must be made again after
+ * store_distrust_versions(). True at most once for each item that was passed over. */
+bool store_replace_contradicts(struct store *store, struct str ns, uint64_t version);
 void store_replace_end(struct store *store, uint64_t begun, struct str ns, uint64_t version);
 /* The watch has come to `version` (a bookmark): own writes up to it are in the store. */
 void store_saw_version(struct store *store, struct str ns, uint64_t version);

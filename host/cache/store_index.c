@@ -1,5 +1,7 @@
 #include "cache/store_index.h"
 
+#include <string.h>
+
 #include "base/list.h"
 #include "base/mem.h"
 
@@ -146,17 +148,21 @@ void labelled_discard(struct store *store, struct labelled *labelled) {
 struct tombstone {
     struct list link;
     uint64_t version; /* of the deletion; 0 = not known yet */
-    size_t uid_len;
-    char uid[];
+    size_t ns_len, uid_len;
+    char text[]; /* namespace, then UID */
 };
+
+static struct str tombstone_ns(const struct tombstone *tombstone) {
+    return str_n(tombstone->text, tombstone->ns_len);
+}
 
 static void tombstone_free(struct store *store, struct tombstone *tombstone) {
     list_remove(&tombstone->link);
-    map_remove(&store->dead, str_n(tombstone->uid, tombstone->uid_len));
+    map_remove(&store->dead, str_n(tombstone->text + tombstone->ns_len, tombstone->uid_len));
     mem_free(tombstone);
 }
 
-int tombstone_add(struct store *store, struct str uid, uint64_t version) {
+int tombstone_add(struct store *store, struct str ns, struct str uid, uint64_t version) {
     if (uid.len == 0)
         return 0;
     struct tombstone *tombstone = map_get(&store->dead, uid);
@@ -165,13 +171,12 @@ int tombstone_add(struct store *store, struct str uid, uint64_t version) {
             tombstone->version = version;
         return 0;
     }
-    tombstone = mem_alloc(sizeof *tombstone + uid.len);
+    tombstone = mem_alloc(sizeof *tombstone + ns.len + uid.len);
     if (tombstone == NULL)
         return ERROR_NOMEM;
-    tombstone->version = version;
-    tombstone->uid_len = uid.len;
-    for (size_t i = 0; i < uid.len; i++)
-        tombstone->uid[i] = uid.data[i];
+    *tombstone = (struct tombstone){.version = version, .ns_len = ns.len, .uid_len = uid.len};
+    memcpy(tombstone->text, ns.data ? ns.data : "", ns.len);
+    memcpy(tombstone->text + ns.len, uid.data, uid.len);
     if (map_set(&store->dead, uid, tombstone, NULL) < 0) {
         mem_free(tombstone);
         return ERROR_NOMEM;
@@ -182,8 +187,16 @@ int tombstone_add(struct store *store, struct str uid, uint64_t version) {
     return 0;
 }
 
-bool tombstone_has(const struct store *store, struct str uid) {
-    return uid.len > 0 && map_get(&store->dead, uid) != NULL;
+bool tombstone_covers(struct store *store, const struct object *object, uint64_t *ret_version) {
+    struct str uid = object_uid(object);
+    struct tombstone *tombstone = uid.len > 0 ? map_get(&store->dead, uid) : NULL;
+    if (tombstone == NULL)
+        return false;
+    *ret_version = tombstone->version;
+    if (tombstone->version == 0 || object->version <= tombstone->version)
+        return true;
+    tombstone_free(store, tombstone);
+    return false;
 }
 
 void tombstones_expire(struct store *store, uint64_t version) {
@@ -195,9 +208,13 @@ void tombstones_expire(struct store *store, uint64_t version) {
     }
 }
 
-void tombstones_clear(struct store *store) {
-    while (!list_empty(&store->dead_order))
-        tombstone_free(store, CONTAINER_OF(store->dead_order.next, struct tombstone, link));
+void tombstones_clear(struct store *store, struct str ns) {
+    struct list *link, *next;
+    LIST_EACH(link, next, &store->dead_order) {
+        struct tombstone *tombstone = CONTAINER_OF(link, struct tombstone, link);
+        if (ns.data == NULL || str_equal(tombstone_ns(tombstone), ns))
+            tombstone_free(store, tombstone);
+    }
 }
 
 /* Are the members equal, looked up by name, but for `ignored`? */

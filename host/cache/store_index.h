@@ -46,18 +46,23 @@ struct entry { /* one namespace and name, from the first object to the last */
     struct limbo limbo;
 };
 
+struct stream {        /* what one list and watch has brought */
+    uint64_t newest;   /* version up to which everything is here */
+    uint64_t disputed; /* 1 + the oldest version that an item of a list was older than; 0 = none */
+};
+
 struct store {
     struct store_options options;
     char *api_version, *kind;
     struct table objects, by_ns, by_owner;
-    struct table by_labels;  /* by node: equal labels are one node */
-    uint64_t label_moves;    /* atomic; counts objects that went from one group to another */
-    struct map dead;         /* uid → struct tombstone */
-    struct list dead_order;  /* oldest first */
-    uint64_t replaces;       /* begun */
-    uint64_t newest;         /* version seen by the stream (when there is one for all) */
-    struct map newest_by_ns; /* the same for split streams; the pointer is the number */
-    node_t last_version;     /* of the last event */
+    struct table by_labels; /* by node: equal labels are one node */
+    uint64_t label_moves;   /* atomic; counts objects that went from one group to another */
+    struct map dead;        /* uid → struct tombstone */
+    struct list dead_order; /* oldest first */
+    uint64_t replaces;      /* begun */
+    struct stream stream;   /* when there is one for all */
+    struct map streams;     /* namespace → struct stream, when they are split */
+    node_t last_version;    /* of the last event */
     uint64_t bytes, noops;
 };
 
@@ -83,10 +88,12 @@ void labelled_discard(struct store *store, struct labelled *labelled); /* never 
 /* Deleted UIDs, at most so many, the oldest forgotten first. */
 enum { STORE_TOMBSTONES = 4096 };
 /* `version` of the deletion, 0 when not known. 0 or ERROR_NOMEM. */
-int tombstone_add(struct store *store, struct str uid, uint64_t version);
-bool tombstone_has(const struct store *store, struct str uid);
+int tombstone_add(struct store *store, struct str ns, struct str uid, uint64_t version);
+/* Is this a state from before the deletion (*ret_version) of its UID? One from after it shows that
+ * the server has lost the deletion, and ends the tombstone. */
+bool tombstone_covers(struct store *store, const struct object *object, uint64_t *ret_version);
 void tombstones_expire(struct store *store, uint64_t version); /* those up to that version */
-void tombstones_clear(struct store *store);
+void tombstones_clear(struct store *store, struct str ns);     /* NULL data: all */
 
 /* Are these equal but for metadata.resourceVersion? Members in another order are equal. */
 bool store_same(const struct dag *dag, node_t a, node_t b);

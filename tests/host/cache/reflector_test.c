@@ -199,11 +199,11 @@ static void reflector_cut_in_the_first_list_starts_over(void **state) {
     assert_int_equal(f.reflector.phase, REFLECTOR_BACKING_OFF);
     assert_int_equal(f.last_error, ERROR_UNAVAILABLE);
     pass(&f, 0.8);
-    assert_streaming(&f, "");
+    assert_streaming(&f, "2"); /* what was seen, or newer: another server may be behind */
     fake_pod(watch(&f), KUBE_ADDED, "a", 1);
     fake_watch_end(watch(&f), 0, 0, 0); /* a normal end is none here */
     pass(&f, 1.6);
-    assert_streaming(&f, "");
+    assert_streaming(&f, "2");
     fake_pod(watch(&f), KUBE_ADDED, "a", 1);
     fake_bookmark(watch(&f), 5, true);
     assert_deltas(&f, "+a:1i +gone:2i -gone:2 ");
@@ -360,6 +360,51 @@ static void reflector_follows_a_server_that_went_back(void **state) {
     }
 }
 
+/* Its versions were raised when it was restored: the list is newer than what we have seen, and yet
+ * lacks some of it. */
+static void reflector_follows_a_restored_server(void **state) {
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    sync_by_stream(&f);
+    fake_pod(watch(&f), KUBE_MODIFIED, "a", 100);
+    fake_watch_end(watch(&f), ERROR_GONE, 410, 0);
+    assert_streaming(&f, "100");
+    fake_pod(watch(&f), KUBE_ADDED, "a", 50);
+    fake_bookmark(watch(&f), 1000, true);
+    assert_streaming(&f, "(null)"); /* the newest state; believed even when it is cut */
+    fake_watch_end(watch(&f), ERROR_UNAVAILABLE, 0, 0);
+    pass(&f, 0.8);
+    assert_streaming(&f, "(null)");
+    fake_pod(watch(&f), KUBE_ADDED, "a", 50);
+    fake_bookmark(watch(&f), 1000, true);
+    assert_int_equal(f.reflector.phase, REFLECTOR_WATCHING);
+    assert_int_equal(f.reflector.number, 1000);
+    assert_deltas(&f, "~a:100 ~a:50 -b:2 ");
+    finish(&f);
+}
+
+/* A watch tells only what is newer than where it began. */
+static void reflector_older_event_shows_a_server_that_went_back(void **state) {
+    (void)state;
+    for (int bookmark = 0; bookmark < 2; bookmark++) {
+        struct fixture f;
+        setup(&f);
+        sync_by_stream(&f);
+        fake_pod(watch(&f), KUBE_MODIFIED, "a", 100);
+        fake_pod(watch(&f), KUBE_MODIFIED, "a", 100); /* twice is no harm */
+        assert_int_equal(f.reflector.phase, REFLECTOR_WATCHING);
+        if (bookmark)
+            fake_bookmark(watch(&f), 99, false);
+        else
+            fake_pod(watch(&f), KUBE_MODIFIED, "b", 99);
+        assert_int_equal(f.reflector.phase, REFLECTOR_BACKING_OFF);
+        pass(&f, 0.8);
+        assert_streaming(&f, "(null)");
+        finish(&f);
+    }
+}
+
 /* R22 */
 static void reflector_silence_counts_after_a_bookmark_only(void **state) {
     (void)state;
@@ -454,6 +499,8 @@ int main(void) {
         cmocka_unit_test(reflector_gone_watch_relists),
         cmocka_unit_test(reflector_gone_pages_become_one_list),
         cmocka_unit_test(reflector_follows_a_server_that_went_back),
+        cmocka_unit_test(reflector_follows_a_restored_server),
+        cmocka_unit_test(reflector_older_event_shows_a_server_that_went_back),
         cmocka_unit_test(reflector_silence_counts_after_a_bookmark_only),
         cmocka_unit_test(reflector_backoff_grows_and_resets),
         cmocka_unit_test(reflector_missing_resource_is_asked_for_again),

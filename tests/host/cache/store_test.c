@@ -131,7 +131,7 @@ static void store_another_uid_is_delete_and_add(void **state) {
     put(&f, STORE_EVENT, "ns", "a", "u3", 9, "");
     assert_deltas(&f, "-a:5 +a:9 ");
     delete_event(&f, "a", "u1", 8); /* of the former: changes nothing */
-    put(&f, STORE_EVENT, "ns", "a", "u1", 10, "");
+    put(&f, STORE_EVENT, "ns", "a", "u1", 7, "");
     assert_deltas(&f, "");
     assert_true(str_is(object_uid(get(&f, "a")), "u3"));
     finish(&f);
@@ -245,6 +245,73 @@ static void store_follows_a_server_that_went_back(void **state) {
     assert_deltas(&f, "+a:100 +b:101 ~a:50 -b:101 ");
     put(&f, STORE_EVENT, "ns", "a", "u1", 49, "");
     assert_deltas(&f, "");
+    finish(&f);
+}
+
+/* R5: only the end of a list says that everything up to its version is there. */
+static void store_own_write_during_a_list_is_read(void **state) {
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    put(&f, STORE_EVENT, "ns", "a", "u1", 5, "");
+    uint64_t begun = store_replace_begin(f.store);
+    put(&f, STORE_LISTED, "ns", "b", "u2", 60, "");
+    put(&f, STORE_WRITE, "ns", "a", "u1", 50, ",\"labels\":{}");
+    assert_deltas(&f, "+a:5 +b:60 ~a:50 ");
+    put(&f, STORE_LISTED, "ns", "a", "u1", 50, ",\"labels\":{}");
+    store_replace_end(f.store, begun, (struct str){0}, 60);
+    put(&f, STORE_WRITE, "ns", "c", "u3", 55, ""); /* gone by 60 */
+    assert_deltas(&f, "");
+    finish(&f);
+}
+
+/* A server restored from a backup whose versions were raised: lists are newer, what is in them is
+ * not. */
+static void store_list_without_what_was_seen_contradicts(void **state) {
+    (void)state;
+    struct fixture f;
+    struct str all = {0};
+    setup(&f);
+    put(&f, STORE_EVENT, "ns", "a", "u1", 100, "");
+    put(&f, STORE_EVENT, "ns", "b", "u2", 90, "");
+    delete_event(&f, "b", "u2", 101);
+    put(&f, STORE_LISTED, "ns", "a", "u1", 50, ",\"labels\":{}");
+    assert_false(store_replace_contradicts(f.store, all, 99)); /* another server, behind */
+    put(&f, STORE_LISTED, "ns", "a", "u1", 50, ",\"labels\":{}");
+    assert_true(store_replace_contradicts(f.store, all, 1000));
+    put(&f, STORE_LISTED, "ns", "b", "u2", 90, "");
+    assert_true(store_replace_contradicts(f.store, all, 1000));
+    assert_false(store_replace_contradicts(f.store, all, 1000)); /* said once */
+    assert_deltas(&f, "+a:100 +b:90 -b:101 ");
+    put(&f, STORE_EVENT, "ns", "b", "u2", 102, ""); /* after its deletion: that was lost */
+    assert_deltas(&f, "+b:102 ");
+    finish(&f);
+}
+
+static void store_distrust_of_one_namespace_leaves_the_others(void **state) {
+    (void)state;
+    struct fixture f;
+    setup_with(&f, true);
+    put(&f, STORE_EVENT, "ns", "a", "u1", 5, "");
+    store_tombstone(f.store, str_of("ns"), str_of("a"), str_of("u1"));
+    store_distrust_versions(f.store, str_of("other"));
+    put(&f, STORE_EVENT, "ns", "a", "u1", 6, "");
+    assert_deltas(&f, "+a:5 -a:5 ");
+    store_distrust_versions(f.store, str_of("ns"));
+    put(&f, STORE_EVENT, "ns", "a", "u1", 6, "");
+    assert_deltas(&f, "+a:6 ");
+    finish(&f);
+}
+
+static void store_own_write_after_distrust_is_read(void **state) {
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    put(&f, STORE_EVENT, "ns", "a", "u1", 100, "");
+    store_distrust_versions(f.store, (struct str){0});
+    put(&f, STORE_WRITE, "ns", "a", "u1", 50, ",\"labels\":{}");
+    put(&f, STORE_LISTED, "ns", "a", "u1", 40, ""); /* a page from before it */
+    assert_deltas(&f, "+a:100 ~a:50 ");
     finish(&f);
 }
 
@@ -426,6 +493,10 @@ int main(void) {
         cmocka_unit_test(store_deleted_uid_does_not_come_back),
         cmocka_unit_test(store_replace_deletes_what_vanished),
         cmocka_unit_test(store_replace_of_one_namespace_leaves_the_others),
+        cmocka_unit_test(store_own_write_during_a_list_is_read),
+        cmocka_unit_test(store_list_without_what_was_seen_contradicts),
+        cmocka_unit_test(store_distrust_of_one_namespace_leaves_the_others),
+        cmocka_unit_test(store_own_write_after_distrust_is_read),
         cmocka_unit_test(store_follows_a_server_that_went_back),
         cmocka_unit_test(store_indexes_follow),
         cmocka_unit_test(store_index_of_labels_follows),
