@@ -257,6 +257,7 @@ static int create_reflectors(struct informer *informer) {
     const struct informer_set_options *set = &informer->set->options;
     bool split = informer->resource->namespaced && informer->namespace_count > 0;
     size_t count = split ? informer->namespace_count : 1;
+    bool written = map_get(&informer->set->written, str_of(informer->title)) != NULL;
     drop_reflectors(informer);
     informer->reflectors = mem_calloc(count, sizeof *informer->reflectors);
     if (informer->reflectors == NULL)
@@ -273,6 +274,7 @@ static int create_reflectors(struct informer *informer) {
                                                        .label_selector = informer->label_text,
                                                        .field_selector = informer->field_text,
                                                        .metadata_only = informer->metadata_only},
+                                            .consistent = written,
                                             .on_synced = on_synced,
                                             .on_error = on_reflector_error,
                                             .context = informer};

@@ -2,6 +2,7 @@
 #define MOONLET_CACHE_INFORMER_INTERNAL_H
 
 #include "base/list.h"
+#include "base/map.h"
 #include "cache/informer.h"
 #include "cache/match.h"
 #include "cache/reflector.h"
@@ -12,7 +13,8 @@ struct informer_set {
     const struct source *source; /* borrowed, or &own */
     struct source own;
     struct list informers;
-    struct list dying; /* released, and freed in the next turn of the loop */
+    struct list dying;  /* released, and freed in the next turn of the loop */
+    struct map written; /* "apps/v1/Deployment" of each kind that we have written */
     struct loop_timer bury;
 };
 

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -34,6 +35,7 @@ void informer_set_destroy(struct informer_set *set) {
     while (!list_empty(&set->informers)) /* not released: our caller's mistake, yet no leak */
         informer_destroy(CONTAINER_OF(set->informers.next, struct informer, link));
     loop_timer_stop(&set->bury);
+    map_finish(&set->written);
     mem_free(set);
 }
 
@@ -149,12 +151,22 @@ static void write_metadata(const struct dag *dag, node_t root, struct strbuf *bu
     json_write_object_end(&writer);
 }
 
+/* R5: an informer that begins after this has not heard of the write; its first list must. Without
+ * memory it may take a list from before. */
+static void remember_written(struct informer_set *set, const char *api_version, const char *kind) {
+    char title[256];
+    int len = snprintf(title, sizeof title, "%s/%s", api_version, kind);
+    if (len > 0 && (size_t)len < sizeof title && !map_get(&set->written, str_of(title)))
+        map_set(&set->written, str_of(title), set, NULL);
+}
+
 void informer_set_wrote(struct informer_set *set, const char *api_version, const char *kind,
                         struct str json) {
     struct dag *dag = set->options.dag;
     struct strbuf metadata = {0};
     struct list *link, *next;
     node_t root = NODE_NONE;
+    remember_written(set, api_version, kind);
     LIST_EACH(link, next, &set->informers) {
         struct informer *informer = CONTAINER_OF(link, struct informer, link);
         if (!informer_serves(informer, api_version, kind))
@@ -182,6 +194,7 @@ void informer_set_wrote(struct informer_set *set, const char *api_version, const
 void informer_set_deleted(struct informer_set *set, const char *api_version, const char *kind,
                           struct str ns, struct str name, struct str uid) {
     struct list *link, *next;
+    remember_written(set, api_version, kind);
     LIST_EACH(link, next, &set->informers) {
         struct informer *informer = CONTAINER_OF(link, struct informer, link);
         if (informer_serves(informer, api_version, kind))

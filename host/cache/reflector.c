@@ -414,7 +414,7 @@ static void start_list(struct reflector *r, const char *continue_token) {
 }
 
 void reflector_init(struct reflector *reflector, const struct reflector_options *options) {
-    *reflector = (struct reflector){.options = *options};
+    *reflector = (struct reflector){.options = *options, .consistent = options->consistent};
     loop_timer_init(options->loop, &reflector->retry, on_retry);
     loop_timer_init(options->loop, &reflector->alive, on_silent);
 }

@@ -29,6 +29,7 @@ struct reflector_options {
     struct dag *dag;
     struct store *store;
     struct kube_select select; /* what it points to is borrowed for the reflector's life */
+    bool consistent; /* the first list is of the newest state, not what a server remembers */
     /* The first list is complete. */
     void (*on_synced)(void *context);
     /* Something failed and is retried, or (err NULL) works again. May stop the reflector. */

@@ -358,6 +358,25 @@ static void informer_set_takes_own_writes_where_they_fit(void **state) {
     finish(&f);
 }
 
+/* R5: a new informer has not heard of our writes; its first list must be from after them. */
+static void informer_of_a_kind_we_wrote_begins_with_the_newest_state(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct fixture f;
+        setup(&f);
+        if (i == 1)
+            informer_set_wrote(f.set, "v1", "Pod", str_of("{}"));
+        if (i == 2)
+            informer_set_deleted(f.set, "v1", "Pod", str_of("ns"), str_of("a"), str_of("u1"));
+        struct informer *informer = acquire(&f, (struct informer_key){0});
+        fake_resolve(f.fake.last_lookup, &pods, 0);
+        fake_watch_end(f.fake.last_watch, ERROR_REJECTED, 422, 0); /* no streaming lists */
+        assert_string_equal(f.fake.last_list->version, i == 0 ? "0" : "(null)");
+        informer_release(informer);
+        finish(&f);
+    }
+}
+
 /* R23 */
 static void informer_metadata_only_keeps_the_kind(void **state) {
     (void)state;
@@ -426,6 +445,7 @@ int main(void) {
         cmocka_unit_test(informer_follows_a_crd_deleted_and_recreated),
         cmocka_unit_test(informer_of_namespaces_lists_each),
         cmocka_unit_test(informer_set_takes_own_writes_where_they_fit),
+        cmocka_unit_test(informer_of_a_kind_we_wrote_begins_with_the_newest_state),
         cmocka_unit_test(informer_metadata_only_keeps_the_kind),
         cmocka_unit_test(informer_released_from_its_handler_stops),
         cmocka_unit_test(informer_acquire_survives_each_failed_allocation),
