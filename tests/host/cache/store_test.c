@@ -420,7 +420,11 @@ static void store_index_of_labels_says_when_it_moved_under_a_reader(void **state
     put(&f, STORE_EVENT, "ns", "a", "u1", 1, ",\"labels\":{\"x\":\"1\"}");
     put(&f, STORE_EVENT, "ns", "b", "u2", 2, ",\"labels\":{\"x\":\"1\"}");
     struct labelled_names names = {.wanted = "1", .change = &f};
+    struct epoch_reader *reader = epoch_reader_create(f.epochs, NULL);
+    epoch_enter(reader); /* what it has been given stays, though the store has moved on */
     assert_false(store_each_labelled(f.store, fits, add_labelled, &names));
+    epoch_leave(reader);
+    epoch_reader_destroy(reader);
     strbuf_finish(&names.names);
     finish(&f);
 }
