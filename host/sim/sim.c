@@ -1,0 +1,86 @@
+#include "sim/sim.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define BEGIN (1000 * NS_PER_S)
+#define BEGIN_WALL (1767225600 * (int64_t)NS_PER_S) /* 2026-01-01 */
+enum { MILLION = 1000000 };
+
+static const char *const names[SIM_FAULTS] = {
+    [SIM_REFUSED] = "refused",
+    [SIM_RESET] = "reset",
+    [SIM_LOST_ANSWER] = "lost answer",
+    [SIM_STATUS] = "status",
+    [SIM_CUT] = "cut",
+    [SIM_SHORT] = "short",
+    [SIM_STALL] = "stall",
+    [SIM_GONE] = "gone",
+    [SIM_ERROR_EVENT] = "error event",
+    [SIM_EARLY_END] = "early end",
+    [SIM_DUPLICATE] = "duplicate",
+    [SIM_LOST_BOOKMARK] = "lost bookmark",
+    [SIM_LAG] = "lag",
+    [SIM_COMPACTION] = "compaction",
+    [SIM_BACK_IN_TIME] = "back in time",
+    [SIM_CLIENT_RESTART] = "client restart",
+};
+
+const char *sim_fault_name(enum sim_fault fault) {
+    return names[fault];
+}
+
+int sim_init(struct sim *sim, uint64_t seed, struct error *err) {
+    *sim = (struct sim){.seed = seed};
+    clock_fake_init(&sim->clock, BEGIN, BEGIN_WALL);
+    rng_init(&sim->rng, seed);
+    sim->loop = loop_create(&sim->clock.clock, err);
+    return sim->loop ? 0 : err->code;
+}
+
+void sim_finish(struct sim *sim) {
+    loop_destroy(sim->loop);
+    sim->loop = NULL;
+}
+
+uint64_t sim_between(struct sim *sim, uint64_t low, uint64_t high) {
+    return low + rng_below(&sim->rng, high - low + 1);
+}
+
+bool sim_chance(struct sim *sim, unsigned percent) {
+    return rng_below(&sim->rng, 100) < percent;
+}
+
+void sim_plan(struct sim *sim) {
+    for (int i = 0; i < SIM_FAULTS; i++) {
+        uint64_t most = sim_chance(sim, 20) ? MILLION / 2 : MILLION / 10;
+        sim->rates[i] = sim_chance(sim, 50) ? (uint32_t)rng_below(&sim->rng, most) : 0;
+    }
+    sim->faulty = true;
+}
+
+bool sim_happens(struct sim *sim, enum sim_fault fault) {
+    bool happens =
+        sim->faulty && sim->rates[fault] > 0 && rng_below(&sim->rng, MILLION) < sim->rates[fault];
+    if (sim->forced[fault] > 0) {
+        sim->forced[fault]--;
+        happens = true;
+    }
+    sim->happened[fault] += happens;
+    return happens;
+}
+
+void sim_pass(struct sim *sim, uint64_t ns) {
+    loop_advance(sim->loop, &sim->clock, ns);
+}
+
+void sim_tell(const struct sim *sim, const char *format, ...) {
+    va_list args;
+    if (!sim->told)
+        return;
+    printf("%12.6f  ", (double)(sim->clock.mono_ns - BEGIN) / NS_PER_S);
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+}
