@@ -66,6 +66,7 @@ struct store *informer_store(const struct informer *informer); /* never NULL */
 
 struct informer_stats {
     uint64_t lists, watches, events, noops, errors; /* since it started */
+    uint64_t own_writes, passed_over;               /* see cache/store.h */
     uint64_t objects, bytes;
 };
 struct informer_stats informer_stats(const struct informer *informer);

@@ -101,6 +101,8 @@ struct informer_stats informer_stats(const struct informer *informer) {
         stats.errors += r->errors;
     }
     stats.noops = store_noops(informer->store);
+    stats.own_writes = store_own_writes(informer->store);
+    stats.passed_over = store_passed_over(informer->store);
     stats.objects = store_count(informer->store);
     stats.bytes = store_bytes(informer->store);
     return stats;

@@ -338,9 +338,11 @@ static int put(struct store *store, struct object *object, uint64_t bytes, enum 
         store_saw_version(store, object_namespace(object), object->version);
     if (is_passed_over(store, entry, object, source)) {
         store->noops++;
+        store->passed_over += source != STORE_WRITE;
         object_drop(object);
         return 0;
     }
+    store->own_writes += source == STORE_WRITE;
     if (entry && !str_equal(object_uid(entry->now), object_uid(object))) {
         delete_entry(store, entry, NULL, source);
         entry = NULL;
@@ -391,8 +393,10 @@ int store_delete_event(struct store *store, struct str json, struct error *err) 
 void store_tombstone(struct store *store, struct str ns, struct str name, struct str uid) {
     struct entry *entry = find(store, ns, name);
     tombstone_add(store, ns, uid, 0); /* without memory the DELETED event alone must do */
-    if (entry && str_equal(object_uid(entry->now), uid))
+    if (entry && str_equal(object_uid(entry->now), uid)) {
+        store->own_writes++;
         delete_entry(store, entry, NULL, STORE_WRITE);
+    }
     epochs_reclaim(store->options.epochs);
 }
 

@@ -71,6 +71,10 @@ void store_distrust_versions(struct store *store, struct str ns);
 
 /* Metrics: events that changed nothing, since creation. */
 uint64_t store_noops(const struct store *store);
+/* R5: own writes and deletes that were here before the watch told of them; events and items of
+ * lists that were passed over, because they are older than what is here. */
+uint64_t store_own_writes(const struct store *store);
+uint64_t store_passed_over(const struct store *store);
 size_t store_count(const struct store *store);
 uint64_t store_bytes(const struct store *store); /* estimate, for metrics */
 

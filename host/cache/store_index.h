@@ -63,7 +63,7 @@ struct store {
     struct stream stream;   /* when there is one for all */
     struct map streams;     /* namespace → struct stream, when they are split */
     node_t last_version;    /* of the last event */
-    uint64_t bytes, noops;
+    uint64_t bytes, noops, own_writes, passed_over;
 };
 
 /* Gets or makes the group of `text`, a string node. NULL: no memory. */

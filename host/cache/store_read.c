@@ -13,6 +13,14 @@ uint64_t store_noops(const struct store *store) {
     return store->noops;
 }
 
+uint64_t store_own_writes(const struct store *store) {
+    return store->own_writes;
+}
+
+uint64_t store_passed_over(const struct store *store) {
+    return store->passed_over;
+}
+
 static const struct object *now_of(const struct entry *entry) {
     return __atomic_load_n(&entry->now, __ATOMIC_SEQ_CST);
 }

@@ -39,6 +39,8 @@ enum family {
     CACHE_BYTES,
     CACHE_EVENTS,
     CACHE_NOOPS,
+    CACHE_OWN_WRITES,
+    CACHE_PASSED_OVER,
     CACHE_LISTS,
     CACHE_WATCHES,
     CACHE_ERRORS,
@@ -124,6 +126,13 @@ static const struct {
                       by_kind},
     [CACHE_NOOPS] = {METRIC_COUNTER, "moonlet_watch_noop_events_total",
                      "Watch events that changed nothing and went no further.", by_kind},
+    [CACHE_OWN_WRITES] = {METRIC_COUNTER, "moonlet_cache_own_writes_total",
+                          "Own writes that were in the cache before the watch told of them.",
+                          by_kind},
+    [CACHE_PASSED_OVER] = {METRIC_COUNTER, "moonlet_cache_passed_over_total",
+                           "Events and list items passed over, because the cache had something "
+                           "newer.",
+                           by_kind},
     [CACHE_LISTS] = {METRIC_COUNTER, "moonlet_lists_total", "LIST requests by kind.", by_kind},
     [CACHE_WATCHES] = {METRIC_COUNTER, "moonlet_watches_total", "WATCH requests by kind.", by_kind},
     [CACHE_ERRORS] = {METRIC_COUNTER, "moonlet_watch_errors_total",
@@ -231,10 +240,11 @@ static void collect_cache(struct telemetry *telemetry) {
     for (struct informer *informer = NULL; (informer = informer_next(host->informers, informer));) {
         struct informer_stats stats = informer_stats(informer);
         const char *const kind[] = {informer_kind(informer), NULL};
-        const double values[] = {(double)stats.objects, (double)stats.bytes, (double)stats.events,
-                                 (double)stats.noops,   (double)stats.lists, (double)stats.watches,
-                                 (double)stats.errors};
-        for (int i = 0; i < 7; i++)
+        const double values[] = {
+            (double)stats.objects, (double)stats.bytes,      (double)stats.events,
+            (double)stats.noops,   (double)stats.own_writes, (double)stats.passed_over,
+            (double)stats.lists,   (double)stats.watches,    (double)stats.errors};
+        for (size_t i = 0; i < sizeof values / sizeof *values; i++)
             metric_set_add(telemetry->families[CACHE_OBJECTS + i], values[i], kind);
         metric_set(telemetry->families[CACHE_SYNCED], informer_state(informer) == INFORMER_SYNCED,
                    kind);

@@ -158,6 +158,10 @@ static void store_own_writes_are_read_at_once(void **state) {
     assert_int_equal(held->version, 9);
     object_unpin(held);
     assert_deltas(&f, "+new:9 ");
+    assert_int_equal(store_own_writes(f.store), 2);
+    assert_int_equal(store_passed_over(f.store), 1);
+    store_tombstone(f.store, str_of("ns"), str_of("new"), str_of("u9"));
+    assert_int_equal(store_own_writes(f.store), 3);
     finish(&f);
 }
 

@@ -194,6 +194,7 @@ int history_begin(struct history *history, const struct history_options *options
 int history_finish(struct history *history) {
     struct host *host = &history->host;
     if (history->informer) {
+        history->own_writes = informer_stats(history->informer).own_writes;
         informer_remove_handler(&history->handler);
         informer_release(history->informer);
     }

@@ -52,6 +52,7 @@ struct history {
     bool writing; /* the controller works */
     int in_work;
     uint64_t deltas, reconciles, sent, skipped, restarts;
+    uint64_t own_writes; /* that the last informer read from their answers; known at the end */
     bool split;
     uint64_t blocks; /* of memory, before */
     char why[512];   /* the first thing that did not hold; "" = all is well */
