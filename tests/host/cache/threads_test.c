@@ -13,7 +13,7 @@
 #include "cache/store.h"
 #include "loop/thread.h"
 
-enum { READERS = 4, NAMES = 200, ROUNDS = 6000, HELD = 16 };
+enum { READERS = 4, NAMES = 200, ROUNDS = 12000, HELD = 16 };
 
 struct world {
     struct dag *dag;
@@ -56,6 +56,13 @@ static bool check(void *context, const struct object *object) {
     return rng_below(&r->rng, 50) > 0;
 }
 
+static bool is_some(void *context, const struct dag *dag, node_t labels) {
+    struct reader *r = context;
+    node_t label = node_get(dag, labels, str_of("l"));
+    r->wrong += label != NODE_NONE && node_type(dag, label) != NODE_STRING;
+    return rng_below(&r->rng, 2);
+}
+
 static void read_all(void *context) {
     struct reader *r = context;
     struct store *store = r->world->store;
@@ -70,6 +77,7 @@ static void read_all(void *context) {
         store_each(store, str_of("ns"), check, r);
         snprintf(text, sizeof text, "o%d", (int)rng_below(&r->rng, 5));
         store_each_owned(store, str_of(text), check, r);
+        store_each_labelled(store, is_some, check, r);
         epoch_leave(r->epoch);
         for (int i = 0; i < HELD; i++)
             if (r->held[i] && rng_below(&r->rng, 2)) {
@@ -82,25 +90,54 @@ static void read_all(void *context) {
         object_unpin(r->held[i]);
 }
 
-static void write_some(struct world *world, struct rng *rng, int version) {
-    char json[600];
-    int name = (int)rng_below(rng, NAMES), list = version % 7;
-    int len = snprintf(json, sizeof json,
-                       "{\"metadata\":{\"name\":\"n%d\",\"namespace\":\"%s\",\"uid\":\"u%d\","
-                       "\"resourceVersion\":\"%d\","
-                       "\"ownerReferences\":[{\"uid\":\"o%d\"}]},\"spec\":{\"copy\":%d,\"list\":[",
-                       name, name % 3 ? "ns" : "other", version, version, (int)rng_below(rng, 5),
-                       version);
+static int print(char json[600], struct rng *rng, int name, int version) {
+    int list = version % 7;
+    int len =
+        snprintf(json, 600,
+                 "{\"metadata\":{\"name\":\"n%d\",\"namespace\":\"%s\",\"uid\":\"u%d\","
+                 "\"resourceVersion\":\"%d\",\"labels\":{\"l\":\"%d\"},"
+                 "\"ownerReferences\":[{\"uid\":\"o%d\"},{\"uid\":\"o%d\"}]},"
+                 "\"spec\":{\"copy\":%d,\"list\":[",
+                 name, name % 3 ? "ns" : "other", version % 4 ? name : version, version,
+                 (int)rng_below(rng, 6), (int)rng_below(rng, 5), (int)rng_below(rng, 5), version);
     for (int i = 0; i < list; i++)
-        len += snprintf(json + len, sizeof json - (size_t)len, "%s{\"k%d\":%d}", i ? "," : "",
+        len += snprintf(json + len, 600 - (size_t)len, "%s{\"k%d\":%d}", i ? "," : "",
                         (int)rng_below(rng, 1000), i);
-    len += snprintf(json + len, sizeof json - (size_t)len, "]}}");
-    assert_int_equal(store_put(world->store, str_n(json, (size_t)len), STORE_EVENT, NULL, NULL), 0);
+    return len + snprintf(json + len, 600 - (size_t)len, "]}}");
+}
+
+/* A list of a few: what is not in it goes. */
+static void relist(struct world *world, struct rng *rng, int version, int count) {
+    struct str all = {0};
+    char json[600];
+    if (rng_below(rng, 4) == 0)
+        store_distrust_versions(world->store, all);
+    uint64_t begun = store_replace_begin(world->store);
+    for (int i = 0; i < count; i++) {
+        int len = print(json, rng, (int)rng_below(rng, NAMES), version);
+        store_put(world->store, str_n(json, (size_t)len), STORE_LISTED, NULL, NULL);
+    }
+    store_replace_contradicts(world->store, all, (uint64_t)version);
+    store_replace_end(world->store, begun, all, (uint64_t)version);
+}
+
+static void write_some(struct world *world, struct rng *rng, int version) {
+    char json[600], text[32];
+    int name = (int)rng_below(rng, NAMES), len = print(json, rng, name, version);
+    enum store_source source = version % 5 ? STORE_EVENT : STORE_WRITE;
+    assert_int_equal(store_put(world->store, str_n(json, (size_t)len), source, NULL, NULL), 0);
     if (version % 3 == 0)
         store_delete_event(world->store, str_n(json, (size_t)len), NULL);
+    if (version % 11 == 0) {
+        snprintf(text, sizeof text, "u%d", name);
+        char own[32];
+        snprintf(own, sizeof own, "n%d", name);
+        store_tombstone(world->store, str_of(name % 3 ? "ns" : "other"), str_of(own), str_of(text));
+    }
+    if (version % 300 == 0)
+        relist(world, rng, version, NAMES / 2);
     if (version % 1500 == 0) /* everything goes, tables shrink */
-        store_replace_end(world->store, store_replace_begin(world->store), (struct str){0},
-                          (uint64_t)version);
+        relist(world, rng, version, 0);
 }
 
 static void threads_readers_see_whole_objects(void **state) {
