@@ -21,15 +21,16 @@ struct line {         /* the ready keys of one namespace at one priority */
 
 struct item {
     struct list ready; /* of its line's items */
-    char *key;         /* owned by the map */
-    size_t key_len;
     struct workqueue *queue;
+    struct line *lines[PRIORITIES]; /* of its namespace, once looked up */
     struct loop_timer delay;
     const char *reason, *delayed_reason;
     enum workqueue_priority priority;
     unsigned failures;
     uint64_t ready_ns, started_ns, last_add_ns;
     bool is_ready, in_work, dirty; /* dirty: added while in work */
+    size_t key_len;
+    char key[];
 };
 
 struct workqueue {
@@ -92,7 +93,6 @@ void workqueue_destroy(struct workqueue *queue) {
     for (struct map_entry *entry; (entry = map_next(&queue->items, &at));) {
         struct item *item = entry->value;
         loop_timer_stop(&item->delay);
-        mem_free(item->key);
         mem_free(item);
     }
     map_finish(&queue->items);
@@ -117,16 +117,14 @@ static struct item *find_or_make(struct workqueue *queue, struct str key) {
     struct item *item = find(queue, key);
     if (item)
         return item;
-    item = mem_zalloc(sizeof *item);
-    if (item == NULL || (item->key = mem_strndup(key.data, key.len)) == NULL ||
-        map_set(&queue->items, key, item, NULL) < 0) {
-        if (item)
-            mem_free(item->key);
+    item = mem_alloc(sizeof *item + key.len);
+    if (item == NULL || map_set(&queue->items, key, item, NULL) < 0) {
         mem_free(item);
         return NULL;
     }
-    item->key_len = key.len;
-    item->queue = queue;
+    *item = (struct item){.queue = queue, .key_len = key.len};
+    if (key.len)
+        memcpy(item->key, key.data, key.len);
     list_init(&item->ready);
     loop_timer_init(queue->options.loop, &item->delay, on_delay);
     return item;
@@ -137,7 +135,6 @@ static void drop_if_idle(struct item *item) {
     if (item->is_ready || item->in_work || item->failures > 0 || loop_timer_active(&item->delay))
         return;
     map_remove(&item->queue->items, str_n(item->key, item->key_len));
-    mem_free(item->key);
     mem_free(item);
 }
 
@@ -150,9 +147,12 @@ void workqueue_split_key(struct str key, struct str *ret_ns, struct str *ret_nam
 
 /* Lines are made once per namespace and kept. */
 static struct line *line_of(struct workqueue *queue, struct item *item) {
+    struct line *line = item->lines[item->priority];
     struct str ns, name;
+    if (line)
+        return line;
     workqueue_split_key(str_n(item->key, item->key_len), &ns, &name);
-    struct line *line = map_get(&queue->lines[item->priority], ns);
+    line = item->lines[item->priority] = map_get(&queue->lines[item->priority], ns);
     if (line)
         return line;
     line = mem_zalloc(sizeof *line);
@@ -162,7 +162,7 @@ static struct line *line_of(struct workqueue *queue, struct item *item) {
     }
     list_init(&line->ring);
     list_init(&line->items);
-    return line;
+    return item->lines[item->priority] = line;
 }
 
 static void take_out(struct item *item) {
