@@ -128,23 +128,26 @@ static enum crd_mode crd_mode(const char *text) {
  * folders, so that a next run finds what a killed one has left. A label's value. */
 static void name_instance(struct process *process, const struct options *options,
                           const char *const *folders) {
-    char *out = process->instance, *end = out + sizeof process->instance - 1;
+    char host[33] = "moonlet", *out = process->instance;
+    uint64_t hash = 0;
     if (in_cluster(process->config)) {
         snprintf(out, sizeof process->instance, "%s.%s", process->config->namespace_,
                  option_text(options, "lease-name"));
-        return;
+    } else {
+        gethostname(host, sizeof host - 1);
+        for (; *folders; folders++) {
+            char *path = realpath(*folders, NULL);
+            hash = hash * 31 + str_hash(str_of(path ? path : *folders));
+            free(path);
+        }
+        snprintf(out, sizeof process->instance, "%s.%08x", host, (unsigned)(hash ^ hash >> 32));
     }
-    uint64_t hash = 0;
-    char host[33] = "moonlet";
-    gethostname(host, sizeof host - 1);
-    for (; *folders; folders++) {
-        char *path = realpath(*folders, NULL);
-        hash = hash * 31 + str_hash(str_of(path ? path : *folders));
-        free(path);
-    }
-    for (const char *c = host; *c && out < end; c++)
-        *out++ = isalnum((unsigned char)*c) ? *c : '-';
-    snprintf(out, (size_t)(end - out), ".%08x", (unsigned)(hash ^ hash >> 32));
+    size_t len = strlen(out);
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)out[i]) && out[i] != '.')
+            out[i] = '-';
+    while (len > 0 && !isalnum((unsigned char)out[len - 1])) /* a label's value ends so */
+        out[--len] = '\0';
 }
 
 static enum registrar_mode webhook_mode(const struct options *options) {
