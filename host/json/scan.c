@@ -2,13 +2,9 @@
 
 #include <endian.h>
 #include <string.h>
-
-enum state {
-    BEFORE_VALUE, /* at the start, after ':' */
-    BEFORE_ITEM,  /* after '[': a value or ']' */
-    BEFORE_KEY,   /* after '{': a key or '}' */
-    AFTER_VALUE   /* ',' or the end of the level or of the document */
-};
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 void json_scanner_init(struct json_scanner *scanner, const char *data, size_t len) {
     *scanner = (struct json_scanner){
@@ -71,12 +67,30 @@ static unsigned plain8(const char *p) {
     return special ? (unsigned)__builtin_ctzll(special) / 8 : 8;
 }
 
+#ifdef __SSE2__
+static unsigned plain16(const char *p) {
+    const __m128i v = _mm_loadu_si128((const __m128i *)p);
+    __m128i special =
+        _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+    /* signed: what is not ASCII is below the space, too */
+    special = _mm_or_si128(special, _mm_cmplt_epi8(v, _mm_set1_epi8(' ')));
+    return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(special) | 1u << 16);
+}
+#else
+static unsigned plain16(const char *p) {
+    unsigned plain = plain8(p);
+    return plain < 8 ? plain : 8 + plain8(p + 8);
+}
+#endif
+
 /* The end of the run of plain bytes at p: a quote, a backslash, or what is wrong. */
 static const char *skip_plain(const char *p, const char *end) {
     for (;;) {
-        unsigned plain = 8;
-        while (plain == 8 && end - p >= 8)
-            p += plain = plain8(p);
+        unsigned plain = 16;
+        while (plain == 16 && end - p >= 16)
+            p += plain = plain16(p);
+        if (plain == 16 && end - p >= 8)
+            p += plain8(p);
         if (p == end)
             return p;
         unsigned char c = (unsigned char)*p;
@@ -109,6 +123,8 @@ static int32_t hex4(const char *p, const char *end) {
 static void add_utf8(struct strbuf *buf, uint32_t code) {
     char out[4];
     size_t len = 0;
+    if (buf == NULL)
+        return;
     if (code < 0x80) {
         out[len++] = (char)code;
     } else if (code < 0x800) {
@@ -145,7 +161,7 @@ static const char *unescape_unicode(const char *p, const char *end, struct strbu
     return p;
 }
 
-/* After a backslash. NULL: no such escape. */
+/* After a backslash. NULL: no such escape. Without a buffer it is only checked. */
 static const char *unescape(const char *p, const char *end, struct strbuf *buf) {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     if (p == end)
@@ -155,8 +171,15 @@ static const char *unescape(const char *p, const char *end, struct strbuf *buf) 
     const char *found = *p ? strchr(from, *p) : NULL;
     if (found == NULL)
         return NULL;
-    strbuf_addc(buf, to[found - from]);
+    if (buf)
+        strbuf_addc(buf, to[found - from]);
     return p + 1;
+}
+
+/* At a byte that can neither be in a string nor end it. */
+static int fail_string(const struct json_scanner *scanner, const char *p, struct error *err) {
+    bool cut = p == scanner->end || (unsigned char)*p < 0x20;
+    return fail(scanner, p, cut ? "in a string: expected '\"'" : "in a string: bad UTF-8", err);
 }
 
 /* p is after the opening quote; *ret_after is set to the byte after the closing one. */
@@ -179,10 +202,7 @@ static int scan_string(struct json_scanner *scanner, const char *p, const char *
         p = run;
     }
     if (p == end || *p != '"')
-        return fail(scanner, p,
-                    p == end || (unsigned char)*p < 0x20 ? "in a string: expected '\"'"
-                                                         : "in a string: bad UTF-8",
-                    err);
+        return fail_string(scanner, p, err);
     strbuf_add(buf, run, (size_t)(p - run));
     if (buf->failed)
         return error_set(err, ERROR_NOMEM, "byte %zu: no memory for a string",
@@ -218,7 +238,7 @@ static int scan_number(struct json_scanner *scanner, const char *p, struct error
         return fail(scanner, p, "in a number: expected a digit", err);
     scanner->text = str_n(first, (size_t)(p - first));
     scanner->at = p;
-    scanner->state = AFTER_VALUE;
+    scanner->state = JSON_AFTER_VALUE;
     return 0;
 }
 
@@ -228,23 +248,15 @@ static int scan_word(struct json_scanner *scanner, const char *p, const char *wo
     if ((size_t)(scanner->end - p) < len || memcmp(p, word, len) != 0)
         return fail(scanner, p, "expected a value", err);
     scanner->at = p + len;
-    scanner->state = AFTER_VALUE;
+    scanner->state = JSON_AFTER_VALUE;
     return 0;
 }
 
 static int open_level(struct json_scanner *scanner, const char *p, struct error *err) {
-    bool object = *p == '{';
-    uint32_t level = scanner->depth;
-    if (level == JSON_MAX_DEPTH)
+    if (scanner->depth == JSON_MAX_DEPTH)
         return error_set(err, ERROR_REJECTED, "byte %zu: more than %d levels deep",
                          (size_t)(p - scanner->start), JSON_MAX_DEPTH);
-    uint64_t bit = (uint64_t)1 << (level % 64);
-    if (object)
-        scanner->is_object[level / 64] |= bit;
-    else
-        scanner->is_object[level / 64] &= ~bit;
-    scanner->depth++;
-    scanner->state = object ? BEFORE_KEY : BEFORE_ITEM;
+    json_scanner_enter(scanner, *p == '{');
     scanner->at = p + 1;
     return 0;
 }
@@ -263,7 +275,7 @@ static int scan_value(struct json_scanner *scanner, const char *p, enum json_tok
         if (scan_string(scanner, p + 1, &p, err) < 0)
             return err ? err->code : ERROR_REJECTED;
         scanner->at = p;
-        scanner->state = AFTER_VALUE;
+        scanner->state = JSON_AFTER_VALUE;
         return 0;
     case 't':
         *ret = JSON_TOKEN_TRUE;
@@ -293,7 +305,7 @@ static int scan_key(struct json_scanner *scanner, const char *p, enum json_token
     if (p == scanner->end || *p != ':')
         return fail(scanner, p, "expected ':'", err);
     scanner->at = p + 1;
-    scanner->state = BEFORE_VALUE;
+    scanner->state = JSON_BEFORE_VALUE;
     *ret = JSON_TOKEN_KEY;
     return 0;
 }
@@ -301,7 +313,7 @@ static int scan_key(struct json_scanner *scanner, const char *p, enum json_token
 static int close_level(struct json_scanner *scanner, const char *p, enum json_token *ret) {
     *ret = *p == '}' ? JSON_TOKEN_OBJECT_END : JSON_TOKEN_ARRAY_END;
     scanner->depth--;
-    scanner->state = AFTER_VALUE;
+    scanner->state = JSON_AFTER_VALUE;
     scanner->at = p + 1;
     return 0;
 }
@@ -327,38 +339,135 @@ static int scan_after(struct json_scanner *scanner, const char *p, enum json_tok
 
 int json_next(struct json_scanner *scanner, enum json_token *ret, struct error *err) {
     const char *p = skip_space(scanner->at, scanner->end);
-    switch ((enum state)scanner->state) {
-    case AFTER_VALUE:
+    switch ((enum json_state)scanner->state) {
+    case JSON_AFTER_VALUE:
         return scan_after(scanner, p, ret, err);
-    case BEFORE_KEY:
+    case JSON_BEFORE_KEY:
         if (p < scanner->end && *p == '}')
             return close_level(scanner, p, ret);
         return scan_key(scanner, p, ret, err);
-    case BEFORE_ITEM:
+    case JSON_BEFORE_ITEM:
         if (p < scanner->end && *p == ']')
             return close_level(scanner, p, ret);
         return scan_value(scanner, p, ret, err);
-    case BEFORE_VALUE:
+    case JSON_BEFORE_VALUE:
         break;
     }
     return scan_value(scanner, p, ret, err);
 }
 
-int json_skip(struct json_scanner *scanner, struct str *ret_raw, struct error *err) {
-    const char *first = skip_space(scanner->at, scanner->end);
-    if (scanner->state == AFTER_VALUE && first < scanner->end && *first == ',')
-        first = skip_space(first + 1, scanner->end);
-    uint32_t depth = scanner->depth;
+/* p is after the opening quote: after the closing one, or NULL when it is no string. */
+static const char *check_string(const char *p, const char *end) {
+    for (;;) {
+        p = skip_plain(p, end);
+        if (p == end || (*p != '"' && *p != '\\'))
+            return NULL;
+        if (*p == '"')
+            return p + 1;
+        p = unescape(p + 1, end, NULL);
+        if (p == NULL)
+            return NULL;
+    }
+}
+
+/* A key and its ':' at p. NULL: something else, or white space. */
+static const char *check_key(const char *p, const char *end) {
+    p = p < end && *p == '"' ? check_string(p + 1, end) : NULL;
+    return p && p < end && *p == ':' ? p + 1 : NULL;
+}
+
+/* What is stepped over: down to which level, and what was seen in it before. */
+struct skip {
+    uint32_t depth;
+    struct json_seen *seen; /* NULL: not asked for */
+    const char *object;     /* the open one at JSON_SEEN_LEVEL, or NULL */
+};
+
+/* At '{' or '[': steps into it, or over it when it is known. */
+static const char *skip_into(struct json_scanner *scanner, struct skip *skip, const char *p) {
+    bool object = *p == '{';
+    if (skip->seen && scanner->depth == skip->depth + JSON_SEEN_LEVEL) {
+        size_t len = object ? json_seen_find(skip->seen, p, (size_t)(scanner->end - p)) : 0;
+        skip->object = object ? p : NULL;
+        if (len > 0) {
+            scanner->state = JSON_AFTER_VALUE;
+            return p + len;
+        }
+    }
+    json_scanner_enter(scanner, object);
+    return p + 1;
+}
+
+static void skip_out(struct json_scanner *scanner, struct skip *skip, const char *p) {
+    scanner->depth--;
+    scanner->state = JSON_AFTER_VALUE;
+    scanner->at = p + 1;
+    if (skip->object == NULL || scanner->depth != skip->depth + JSON_SEEN_LEVEL)
+        return;
+    json_seen_add(skip->seen, str_n(skip->object, (size_t)(p + 1 - skip->object)));
+    skip->object = NULL;
+}
+
+/* Steps over keys, strings and brackets as long as they are well-formed and without white space
+ * between them; what else there is, and what is wrong, is for json_next(). */
+static void skip_compact(struct json_scanner *scanner, struct skip *skip) {
+    const char *p = scanner->at, *end = scanner->end;
+    while (scanner->depth > skip->depth && p < end) {
+        bool object = in_object(scanner);
+        if (*p == (object ? '}' : ']') && scanner->state != JSON_BEFORE_VALUE) {
+            skip_out(scanner, skip, p++);
+            continue;
+        }
+        if (scanner->state == JSON_AFTER_VALUE && *p++ != ',')
+            return;
+        if (object && scanner->state != JSON_BEFORE_VALUE && (p = check_key(p, end)) == NULL)
+            return;
+        if (p == end)
+            return;
+        if (*p == '"') {
+            p = check_string(p + 1, end);
+            if (p == NULL)
+                return;
+            scanner->state = JSON_AFTER_VALUE;
+        } else if ((*p == '{' || *p == '[') && scanner->depth < JSON_MAX_DEPTH) {
+            p = skip_into(scanner, skip, p);
+        } else {
+            return;
+        }
+        scanner->at = p;
+    }
+}
+
+static int skip_value(struct json_scanner *scanner, struct skip *skip, struct error *err) {
+    const char *first = scanner->at;
     enum json_token token;
     do {
         int rc = json_next(scanner, &token, err);
         if (rc < 0)
             return rc;
-        if (token == JSON_TOKEN_END || (token == JSON_TOKEN_KEY && scanner->depth == depth))
+        if (token == JSON_TOKEN_END || (token == JSON_TOKEN_KEY && scanner->depth == skip->depth))
             return error_set(err, ERROR_INVALID, "byte %zu: json_skip where no value can be",
                              (size_t)(first - scanner->start));
-    } while (scanner->depth > depth);
-    if (ret_raw)
-        *ret_raw = str_n(first, scanner->depth < depth ? 0 : (size_t)(scanner->at - first));
+        if (scanner->depth <=
+            skip->depth + JSON_SEEN_LEVEL) /* its end, if that was one, is not known */
+            skip->object = NULL;
+        skip_compact(scanner, skip);
+    } while (scanner->depth > skip->depth);
     return 0;
+}
+
+int json_skip(struct json_scanner *scanner, struct str *ret_raw, struct error *err) {
+    const char *first = skip_space(scanner->at, scanner->end);
+    if (scanner->state == JSON_AFTER_VALUE && first < scanner->end && *first == ',')
+        first = skip_space(first + 1, scanner->end);
+    struct skip skip = {.depth = scanner->depth};
+    int rc = skip_value(scanner, &skip, err);
+    if (rc == 0 && ret_raw)
+        *ret_raw = str_n(first, scanner->depth < skip.depth ? 0 : (size_t)(scanner->at - first));
+    return rc;
+}
+
+int json_skip_seen(struct json_scanner *scanner, struct json_seen *seen, struct error *err) {
+    struct skip skip = {.depth = scanner->depth, .seen = seen};
+    return skip_value(scanner, &skip, err);
 }

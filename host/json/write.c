@@ -47,6 +47,13 @@ static bool is_plain(unsigned char c) {
     return c >= 0x20 && c != '"' && c != '\\';
 }
 
+bool json_is_plain(struct str text) {
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_plain((unsigned char)text.data[i]))
+            return false;
+    return true;
+}
+
 static void add_escape(struct strbuf *buf, unsigned char c) {
     static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
     const char *found = c ? strchr(from, c) : NULL;

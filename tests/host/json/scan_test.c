@@ -177,6 +177,81 @@ static void scan_depth_is_limited(void **state) {
     strbuf_finish(&out);
 }
 
+/* Stepping over `json` in three ways and reading it token by token agree. */
+static void skip_agrees(struct json_seen *seen, const char *json) {
+    struct strbuf document = {0};
+    struct json_scanner read, plain, known;
+    enum json_token token = JSON_TOKEN_NULL;
+    struct error err = {0}, other = {0};
+    int rc = 0, skipped;
+    strbuf_printf(&document, "{\"a\":%s", json);
+    json_scanner_init(&read, document.data, document.len);
+    json_scanner_init(&plain, document.data, document.len);
+    json_scanner_init(&known, document.data, document.len);
+    for (int i = 0; i < 2; i++) {
+        json_next(&read, &token, NULL);
+        json_next(&plain, &token, NULL);
+        json_next(&known, &token, NULL);
+    }
+    do
+        rc = json_next(&read, &token, &err);
+    while (rc == 0 && read.depth > 1);
+    skipped = json_skip(&plain, NULL, &other);
+    assert_int_equal(skipped, rc);
+    assert_string_equal(err.message, other.message);
+    assert_int_equal(plain.at - plain.start, read.at - read.start);
+    assert_int_equal(json_skip_seen(&known, seen, NULL), rc);
+    assert_int_equal(known.at - known.start, read.at - read.start);
+    json_scanner_finish(&read);
+    json_scanner_finish(&plain);
+    json_scanner_finish(&known);
+    strbuf_finish(&document);
+}
+
+static void scan_skip_checks_all_that_it_steps_over(void **state) {
+    (void)state;
+    static const char deep[] = "[{\"b\":{\"c\":{\"d\":%s,\"e\":%s}}}]";
+    static const char *const values[] = {
+        ("{\"f:containers\":{\"k:{\\\"name\\\":\\\"app\\\"}\":{\".\":{},\"f:image\":{},\"f:name\":{"
+         "}"
+         "}}}"),
+        ("{\"f:containers\":{\"k:{\\\"name\\\":\\\"web\\\"}\":{\".\":{},\"f:image\":{},\"f:name\":{"
+         "}"
+         "}}}"),
+        ("{\"f:containers\":{\"k:{\\\"name\\\":\\\"web\\\"}\":{\".\":{},\"f:image\":{},\"f:name\":{"
+         "}"
+         "}}"),
+        ("{\"f:containers\": {\"f\" : [1, 2.5, true, null, \"\\u00e9 and some more to make it "
+         "long\"] } }"),
+        "{\"f:containers\":{\"f\":[\"\\x\"],\"g\":\"more of it to make it long enough for that\"}}",
+        ("{\"f:containers\":{\"f\":[\"\xff\"],\"g\":\"more of it to make it long enough for "
+         "that\"}}"),
+        "{\"f:containers\":[}]}",
+        "[]",
+        "[1,]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{,}",
+        "\"a",
+        "nul",
+        ""};
+    enum { COUNT = sizeof values / sizeof *values };
+    struct json_seen seen = {0};
+    char json[1024];
+    for (size_t i = 0; i < COUNT * COUNT * 3; i++) {
+        snprintf(json, sizeof json, deep, values[i % COUNT], values[i / COUNT % COUNT]);
+        skip_agrees(&seen, json);
+    }
+    assert_true(seen.count > 1);
+    for (int i = 0; i < 3 * JSON_SEEN_TEXTS; i++) { /* more than are kept */
+        snprintf(json, sizeof json, "[{\"b\":{\"c\":{\"d\":{\"%064d\":{}}}}}]", i);
+        skip_agrees(&seen, json);
+        skip_agrees(&seen, json);
+    }
+    assert_int_equal(seen.count, JSON_SEEN_TEXTS);
+    json_seen_finish(&seen);
+}
+
 static void scan_skip_gives_the_bytes_of_a_value(void **state) {
     (void)state;
     const char *json = "{\"a\": {\"x\": [1, {\"y\\n\": 2}]} , \"b\":[ 1 , \"two\" , {} ],\"c\":3}";
@@ -320,6 +395,7 @@ int main(void) {
         cmocka_unit_test(scan_bad_utf8_is_rejected),
         cmocka_unit_test(scan_depth_is_limited),
         cmocka_unit_test(scan_skip_gives_the_bytes_of_a_value),
+        cmocka_unit_test(scan_skip_checks_all_that_it_steps_over),
         cmocka_unit_test(scan_survives_each_failed_allocation),
         cmocka_unit_test(scan_agrees_with_jansson),
     };
