@@ -36,8 +36,10 @@ void dag_destroy(struct dag *dag) {
     arena_finish(&dag->arena);
     mem_free(dag->slots);
     mem_free(dag->stack);
+    mem_free(dag->keys);
     mem_free(dag->scratch);
     mem_free(dag->frames);
+    json_seen_finish(&dag->seen);
     mem_free(dag);
 }
 
@@ -245,6 +247,7 @@ node_t dag_intern_string(struct dag *dag, struct str text) {
         return NODE_NONE;
     if (text.len > 0)
         memcpy(payload, text.data, text.len);
+    dag_head(dag, node)->plain = json_is_plain(text);
     insert(dag, hash, node);
     return node;
 }

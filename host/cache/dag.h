@@ -3,6 +3,7 @@
 
 #include "cache/arena.h"
 #include "cache/node.h"
+#include "json/scan.h"
 
 /*
  * The inside of the dag (node.h is its outside): layout of nodes and the intern table.
@@ -21,14 +22,15 @@ enum {
     NODE_ID_FALSE,
     NODE_ID_TRUE,
     SHAPE_LINEAR = 8,
-    DAG_MAX_COUNT = (1 << 27) - 1
+    DAG_MAX_COUNT = (1 << 26) - 1
 };
 
 struct node_head {
     uint32_t refs;     /* core; while dying, the next of that list */
     uint32_t type : 4; /* these four bytes are immutable */
     uint32_t outside : 1;
-    uint32_t count : 27; /* bytes of a string or number's text, items, members, keys */
+    uint32_t plain : 1;  /* a string that is written without escapes */
+    uint32_t count : 26; /* bytes of a string or number's text, items, members, keys */
 };
 
 struct intern_slot {
@@ -36,11 +38,19 @@ struct intern_slot {
     node_t node; /* NODE_NONE = free */
 };
 
-struct dag_frame { /* one open level while parsing */
-    size_t first;  /* of its values (and keys) on the stack */
-    uint8_t type;
-    uint8_t role; /* where in the Kubernetes object we are */
+/* How far an open level is what was guessed: in whole; in its keys, and the values are on the
+ * stack; or not, and the keys are on theirs. */
+enum dag_fit { DAG_FIT_ALL, DAG_FIT_KEYS, DAG_FIT_NONE };
+
+struct dag_frame {    /* one open level while parsing */
+    size_t first;     /* on the stack: of an object a place for its shape; its values */
+    size_t first_key; /* on the stack of keys */
+    node_t guess;     /* of the same type, or NODE_NONE */
+    uint32_t at;      /* what is expected next in `guess` */
+    uint32_t member;  /* the place in `guess` of the value that is read now, or DAG_NO_MEMBER */
+    uint8_t type, role, fit; /* role: where in the Kubernetes object we are */
 };
+enum { DAG_NO_MEMBER = DAG_MAX_COUNT, DAG_ROLE_OTHER = 0 };
 
 struct dag {
     struct arena arena;
@@ -50,10 +60,11 @@ struct dag {
     size_t interned;
     struct dag_stats stats;
     size_t max_bytes;
-    node_t *stack, *scratch; /* of the parser */
-    size_t stack_len, stack_cap, scratch_cap;
+    node_t *stack, *keys, *scratch; /* of the parser */
+    size_t stack_len, stack_cap, keys_len, keys_cap, scratch_cap;
     struct dag_frame *frames;
     size_t frames_cap;
+    struct json_seen seen; /* of what is dropped; always at the depth of metadata */
 };
 
 static inline struct node_head *dag_head(const struct dag *dag, node_t node) {
@@ -61,6 +72,11 @@ static inline struct node_head *dag_head(const struct dag *dag, node_t node) {
 }
 static inline const void *dag_payload(const struct node_head *head) {
     return head->outside ? *(const void *const *)(head + 1) : head + 1;
+}
+
+/* The items of an array, the keys of a shape; the shape of an object and then its values. */
+static inline const node_t *dag_parts(const struct dag *dag, node_t node) {
+    return dag_payload(dag_head(dag, node));
 }
 
 /* Interning: the caller's references to the parts pass to the node; on failure (NODE_NONE: no
@@ -74,6 +90,10 @@ int dag_intern_object(struct dag *dag, const node_t *keys, node_t *parts, size_t
                       node_t *reterr_key);
 /* The place of `key` in a shape, or -1. */
 ptrdiff_t dag_shape_find(const struct dag *dag, node_t shape, struct str key);
+
+/* With the level on top fitting so far, of no role, and at the start of a member or item: steps
+ * over all that is as guessed, into levels and out of them, and leaves the rest to the parser. */
+void dag_match(struct dag *dag, struct json_scanner *scanner, size_t *depth);
 
 /* For dag.c and dag_shape.c: */
 node_t dag_find_shape(const struct dag *dag, const node_t *keys, size_t count);

@@ -52,6 +52,17 @@ enum { DAG_DROP_MANAGED_FIELDS = 1, DAG_DROP_LAST_APPLIED = 2 };
 /* Parses and interns one document; the caller owns one reference. NODE_NONE: REJECTED (position,
  * duplicate key, too deep, too large), NOMEM; the dag is as before. Core thread. */
 node_t dag_parse(struct dag *dag, struct str json, int drop, struct error *err);
+/* What a document may look like: most bytes are then compared, not parsed. What comes out is the
+ * same. */
+struct dag_guess {
+    node_t like; /* borrowed, came from dag_parse() with the same `drop`; NODE_NONE = no idea */
+    /* A better one, once the namespace (NODE_NONE: none yet) and name are read; NULL or NODE_NONE:
+     * there is none. Must change nothing in the dag. */
+    node_t (*find)(void *context, struct str ns, struct str name);
+    void *context;
+};
+node_t dag_parse_like(struct dag *dag, struct str json, int drop, const struct dag_guess *guess,
+                      struct error *err);
 /* A copy of object `from` with `key` set to `value` (NODE_NONE removes it); `from` NODE_NONE is
  * {}. Takes no references from the caller; gives one. Core thread. */
 node_t dag_with(struct dag *dag, node_t from, struct str key, node_t value, struct error *err);

@@ -40,6 +40,8 @@ static void retire_object(struct store *store, const struct object *object) {
 
 /* Out of every table; entry->now stays for readers, and with its pin for the caller to retire. */
 static void unlink_entry(struct store *store, struct entry *entry) {
+    if (store->last == entry)
+        store->last = NULL;
     table_remove(&store->objects, &entry->keyed);
     link_remove(&entry->in_ns);
     entry->ns_group->count--;
@@ -108,12 +110,25 @@ static node_t with_type(struct store *store, node_t root, struct error *err) {
     return typed;
 }
 
+static struct entry *find(const struct store *store, struct str ns, struct str name) {
+    struct keyed *keyed = table_find(&store->objects, store->options.dag, ns, name);
+    return keyed ? CONTAINER_OF(keyed, struct entry, keyed) : NULL;
+}
+
+static node_t find_root(void *context, struct str ns, struct str name) {
+    const struct entry *entry = find(context, ns, name);
+    return entry ? entry->now->root : NODE_NONE;
+}
+
 /* A new object of the bytes, with one pin; *ret_bytes is what it added to the dag. */
 static struct object *parse(struct store *store, struct str json, uint64_t *ret_bytes,
                             struct error *err) {
     struct dag *dag = store->options.dag;
     uint64_t before = dag_stats(dag).bytes;
-    node_t root = dag_parse(dag, json, store->options.drop, err);
+    const struct dag_guess guess = {.like = store->last ? store->last->now->root : NODE_NONE,
+                                    .find = find_root,
+                                    .context = store};
+    node_t root = dag_parse_like(dag, json, store->options.drop, &guess, err);
     if (root == NODE_NONE)
         return NULL;
     root = with_type(store, root, err);
@@ -142,11 +157,6 @@ static void remember_version(struct store *store, const struct object *object) {
 
 struct str store_last_version(const struct store *store) {
     return node_text(store->options.dag, store->last_version);
-}
-
-static struct entry *find(const struct store *store, struct str ns, struct str name) {
-    struct keyed *keyed = table_find(&store->objects, store->options.dag, ns, name);
-    return keyed ? CONTAINER_OF(keyed, struct entry, keyed) : NULL;
 }
 
 static int no_memory(struct error *err) {
@@ -186,6 +196,7 @@ static int add(struct store *store, struct object *object, uint64_t bytes, enum 
     labelled_link(labelled, entry);
     store->bytes += bytes;
     table_add(&store->objects, &entry->keyed);
+    store->last = entry;
     emit(store, STORE_ADDED, NULL, object, source);
     return 0;
 nomem:
@@ -238,6 +249,7 @@ static int update(struct store *store, struct entry *entry, struct object *objec
     entry->bytes = bytes;
     entry->distrusted = false;
     __atomic_store_n(&entry->now, object, __ATOMIC_SEQ_CST);
+    store->last = entry;
     if (store_same(dag, old->root, object->root))
         store->noops++;
     else

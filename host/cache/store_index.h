@@ -64,6 +64,7 @@ struct store {
     struct map streams;     /* namespace → struct stream, when they are split */
     node_t last_version;    /* of the last event */
     uint64_t bytes, noops, own_writes, passed_over;
+    struct entry *last; /* put: the next one may look like it; NULL: it is gone */
 };
 
 /* Gets or makes the group of `text`, a string node. NULL: no memory. */
