@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/error.h"
 
@@ -54,6 +55,16 @@ void *mem_calloc(size_t count_, size_t size) {
     void *block = fails() ? NULL : calloc(count_ ? count_ : 1, size ? size : 1);
     if (block)
         count(block, 1);
+    return block;
+}
+
+void *mem_alloc_huge(size_t size) {
+    size_t whole = (size + MEM_HUGE_PAGE - 1) & ~(size_t)(MEM_HUGE_PAGE - 1);
+    void *block = fails() ? NULL : aligned_alloc(MEM_HUGE_PAGE, whole);
+    if (block == NULL)
+        return NULL;
+    madvise(block, whole, MADV_HUGEPAGE); /* without them it is slower, no more */
+    count(block, 1);
     return block;
 }
 

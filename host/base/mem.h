@@ -19,6 +19,9 @@ void *mem_zalloc(size_t size);
 void *mem_calloc(size_t count, size_t size); /* zeroed; checks the product; libc's order */
 void *mem_realloc(void *block, size_t size); /* a failure leaves `block` as it was */
 void mem_free(void *block);                  /* NULL is fine */
+/* For MiBs that are read all over: aligned to huge pages, which the kernel is asked for. */
+enum { MEM_HUGE_PAGE = 2 << 20 };
+void *mem_alloc_huge(size_t size);
 
 /* Copies; NULL in gives NULL out. mem_strndup copies `len` bytes and adds the 0. */
 char *mem_strdup(const char *text);

@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 
+enum { SMALL_CHUNKS = 4 };
+
 int arena_init(struct arena *arena) {
     *arena = (struct arena){0};
     arena->chunks = mem_calloc(ARENA_CHUNKS, sizeof *arena->chunks);
@@ -23,7 +25,12 @@ static void put_back(struct arena *arena, uint32_t unit, uint32_t units) {
 
 static int add_chunk(struct arena *arena) {
     const uint32_t units = 1u << ARENA_CHUNK_BITS;
-    char *chunk = arena->used < ARENA_CHUNKS ? mem_alloc((size_t)units * ARENA_UNIT) : NULL;
+    const size_t size = (size_t)units * ARENA_UNIT;
+    char *chunk = NULL;
+    if (arena->used < SMALL_CHUNKS) /* a small cache touches only what it needs */
+        chunk = mem_alloc(size);
+    else if (arena->used < ARENA_CHUNKS)
+        chunk = mem_alloc_huge(size);
     if (chunk == NULL)
         return ERROR_NOMEM;
     if (arena->left > 0)

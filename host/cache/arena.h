@@ -7,7 +7,7 @@
 /*
  * Arena: small blocks with stable addresses, named by 32 bits.
  *
- * Is:      chunks of 1 MiB that never move, cut into blocks of 8-byte units; freed blocks are
+ * Is:      chunks of 2 MiB that never move, cut into blocks of 8-byte units; freed blocks are
  *          reused by size. 2^32 units are 32 GiB.
  * Is not:  for blocks above ARENA_MAX (the dag keeps those outside).
  * Threads: allocating and freeing: the core. arena_at: any thread that was handed the reference by
@@ -15,7 +15,7 @@
  */
 enum {
     ARENA_UNIT = 8,
-    ARENA_CHUNK_BITS = 17, /* units per chunk */
+    ARENA_CHUNK_BITS = 18, /* units per chunk */
     ARENA_CHUNKS = 1 << (32 - ARENA_CHUNK_BITS),
     ARENA_MAX = 512 /* bytes */
 };

@@ -74,19 +74,38 @@ static uint32_t hash_content(const struct dag *dag, node_t node) {
     return hash_bytes(head->type, str_n(bytes, len));
 }
 
+static struct intern_slot *new_slots(size_t count) {
+    size_t size = count * sizeof(struct intern_slot);
+    struct intern_slot *slots = size >= MEM_HUGE_PAGE ? mem_alloc_huge(size) : mem_alloc(size);
+    if (slots)
+        memset(slots, 0, size);
+    return slots;
+}
+
+/* The slots are as many as the hash says, of any number of them. */
+static size_t home_of(size_t slot_count, uint32_t hash) {
+    return (size_t)((uint64_t)hash * slot_count >> 32);
+}
+
+static size_t after(size_t slot_count, size_t at) {
+    return at + 1 == slot_count ? 0 : at + 1;
+}
+
+/* Grows by little, so that there is never much more room than nodes; rehashing is in order of the
+ * hash, as the slots are, and so a walk through both tables. */
 static int grow_slots(struct dag *dag) {
-    if ((dag->interned + 1) * 4 <= dag->slot_count * 3)
+    if ((dag->interned + 1) * 5 <= dag->slot_count * 4)
         return 0;
-    size_t count = dag->slot_count ? dag->slot_count * 2 : FIRST_SLOTS;
-    struct intern_slot *slots = mem_calloc(count, sizeof *slots);
+    size_t count = dag->slot_count ? dag->slot_count + dag->slot_count / 4 : FIRST_SLOTS;
+    struct intern_slot *slots = new_slots(count);
     if (slots == NULL)
         return ERROR_NOMEM;
     for (size_t i = 0; i < dag->slot_count; i++) {
         if (dag->slots[i].node == NODE_NONE)
             continue;
-        size_t at = dag->slots[i].hash & (count - 1);
+        size_t at = home_of(count, dag->slots[i].hash);
         while (slots[at].node != NODE_NONE)
-            at = (at + 1) & (count - 1);
+            at = after(count, at);
         slots[at] = dag->slots[i];
     }
     mem_free(dag->slots);
@@ -100,8 +119,9 @@ static node_t find(const struct dag *dag, uint32_t hash, uint32_t type, uint32_t
                    struct str content) {
     if (dag->slot_count == 0)
         return NODE_NONE;
-    size_t mask = dag->slot_count - 1;
-    for (size_t at = hash & mask; dag->slots[at].node != NODE_NONE; at = (at + 1) & mask) {
+    size_t slots = dag->slot_count;
+    for (size_t at = home_of(slots, hash); dag->slots[at].node != NODE_NONE;
+         at = after(slots, at)) {
         if (dag->slots[at].hash != hash)
             continue;
         const struct node_head *head = dag_head(dag, dag->slots[at].node);
@@ -173,22 +193,24 @@ static void free_node(struct dag *dag, node_t node) {
 }
 
 static void insert(struct dag *dag, uint32_t hash, node_t node) {
-    size_t mask = dag->slot_count - 1, at = hash & mask;
+    size_t at = home_of(dag->slot_count, hash);
     while (dag->slots[at].node != NODE_NONE)
-        at = (at + 1) & mask;
+        at = after(dag->slot_count, at);
     dag->slots[at] = (struct intern_slot){hash, node};
     dag->interned++;
 }
 
 /* Takes the node out of the table, moving later ones of the run up. */
 static void forget(struct dag *dag, node_t node) {
-    size_t mask = dag->slot_count - 1, at = hash_content(dag, node) & mask;
+    size_t slots = dag->slot_count, at = home_of(slots, hash_content(dag, node));
     while (dag->slots[at].node != node)
-        at = (at + 1) & mask;
-    for (size_t next = (at + 1) & mask; dag->slots[next].node != NODE_NONE;
-         next = (next + 1) & mask) {
-        size_t home = dag->slots[next].hash & mask;
-        if (((next - home) & mask) >= ((next - at) & mask)) {
+        at = after(slots, at);
+    for (size_t next = after(slots, at); dag->slots[next].node != NODE_NONE;
+         next = after(slots, next)) {
+        size_t home = home_of(slots, dag->slots[next].hash);
+        size_t from_home = next >= home ? next - home : next + slots - home;
+        size_t from_hole = next >= at ? next - at : next + slots - at;
+        if (from_home >= from_hole) {
             dag->slots[at] = dag->slots[next];
             at = next;
         }

@@ -56,7 +56,7 @@ struct dag {
     struct arena arena;
     node_t fixed[4];
     struct intern_slot *slots;
-    size_t slot_count; /* a power of two, or 0 */
+    size_t slot_count;
     size_t interned;
     struct dag_stats stats;
     size_t max_bytes;
