@@ -128,7 +128,7 @@ t.case("a template of a workload is completed, a CronJob's too", function()
   local out = into_deployment { containers = { AGENT }, labels = { a = "b" } }
   t.equal(names(out.spec.template.spec.containers), "app agent")
   t.equal(out.spec.template.metadata.labels, { app = "web", a = "b" })
-  t.ok(out.metadata.annotations[RECORD])
+  t.ok(out.spec.template.metadata.annotations[RECORD])
   out = put({ into = "batch/v1/CronJob", containers = { AGENT } }, { apiVersion = "batch/v1", kind = "CronJob",
     metadata = { name = "c" }, spec = { jobTemplate = { spec = { template = { spec = pod().spec } } } } }).object
   t.equal(names(out.spec.jobTemplate.spec.template.spec.containers), "app agent")
@@ -154,7 +154,7 @@ t.case("an annotation of the object or its template opts out", function()
   local other = pod(nil, { ["b.moonlet.dev/inject"] = "false" })
   t.equal(names(put({ containers = { AGENT } }, other).object.spec.containers), "app agent")
   local was = into_deployment { containers = { AGENT }, env = { A = "1" } }
-  was.metadata.annotations["moonlet.dev/inject"] = "false"
+  was.metadata.annotations = { ["moonlet.dev/inject"] = "false" }
   was = into_deployment({ containers = { AGENT }, env = { A = "1" } }, was) -- what was put in goes
   t.equal(was, deployment(nil, { ["moonlet.dev/inject"] = "false" }))
 end)
@@ -390,4 +390,27 @@ t.case("what is put in and no longer declared leaves nothing behind", function()
       { object = with }).object
     t.equal(json.encode(without), json.encode(object), "seed " .. seed)
   end
+end)
+
+t.case("a Pod of an older template is renewed, not refused, as it carries the template's record", function()
+  local function with(image)
+    return moonlet.injector { name = "agent", into = { "v1/Pod", "apps/v1/Deployment" },
+      containers = { { name = "agent", image = image } } }
+  end
+  local function after(image, object)
+    local outcome = t.review(with(image), { object = object, operation = "CREATE" })
+    t.ok(outcome.allowed, outcome.message)
+    return outcome.object
+  end
+  local older = after("agent:1", { apiVersion = "apps/v1", kind = "Deployment",
+    metadata = { name = "web", namespace = "default" },
+    spec = { selector = { matchLabels = { app = "web" } },
+      template = { metadata = { labels = { app = "web" } },
+        spec = { containers = { { name = "web", image = "w" } } } } } })
+  local template = older.spec.template
+  t.ok(template.metadata.annotations[RECORD])
+  local out = after("agent:2", { apiVersion = "v1", kind = "Pod",
+    metadata = { name = "web-1", namespace = "default", labels = template.metadata.labels,
+      annotations = template.metadata.annotations }, spec = template.spec })
+  t.equal({ #out.spec.containers, out.spec.containers[2].image }, { 2, "agent:2" })
 end)

@@ -39,7 +39,7 @@ local function follows(object)
 end
 
 local function opted_out(metadata, name)
-  local annotations = metadata and metadata.annotations or {}
+  local annotations = metadata.annotations or {}
   return annotations["moonlet.dev/inject"] == "false" or annotations[name .. ".moonlet.dev/inject"] == "false"
 end
 
@@ -161,6 +161,8 @@ end
 require "moonlet.core.injector_containers" (Injection, { insert = insert, keys_of = keys_of })
 
 -- The record ---------------------------------------------------------------------------------------
+-- It stands beside what it is of: in a pod template, so that the Pods made of it carry it, too, and an injector
+-- into both knows its own items there.
 
 local function read_record(metadata, annotation)
   local text = metadata.annotations and metadata.annotations[annotation]
@@ -183,13 +185,15 @@ local function foreign(metadata, annotation)
   return out
 end
 
-local function write_record(metadata, annotation, kept)
+local function write_record(target, annotation, kept)
+  local metadata = target.metadata or {}
   local text = next(kept) ~= nil and core.json_encode(kept) or nil
   local annotations = metadata.annotations
   if text == (annotations and annotations[annotation]) then return end
   annotations = annotations or {}
   annotations[annotation] = text
   metadata.annotations = next(annotations) ~= nil and annotations or nil
+  target.metadata = metadata
 end
 
 local function evaluate(fields, at, object, ctx)
@@ -213,11 +217,11 @@ function M.handler(fields, at)
   return function(object, req, ctx)
     local target = object and object.metadata and target_of(object)
     if not target or not target.spec or object.metadata.deletionTimestamp or follows(object) then return end
-    local out = opted_out(object.metadata, fields.name) or opted_out(target.metadata, fields.name)
+    local out = opted_out(object.metadata, fields.name) or opted_out(target.metadata or {}, fields.name)
     local wanted = out and NOTHING or evaluate(fields, at, object, ctx)
     local self = setmetatable({ fields = fields, req = req, target = target, spec = target.spec, kept = {},
-      skipped = {}, record = read_record(object.metadata, annotation),
-      foreign = foreign(object.metadata, annotation) }, Injection)
+      skipped = {}, record = read_record(target.metadata or {}, annotation),
+      foreign = foreign(target.metadata or {}, annotation) }, Injection)
     self:list("volumes", "volume/", "name", wanted.volumes, "volume")
     self:containers(wanted)
     self:list("imagePullSecrets", "pull/", "name", wanted.image_pull_secrets, "image pull secret")
@@ -225,7 +229,7 @@ function M.handler(fields, at)
     self:map("labels", "label/", wanted.labels)
     self:map("annotations", "annotation/", wanted.annotations)
     if self.denied then return admission.deny(self.denied, { code = 422 }) end
-    write_record(object.metadata, annotation, self.kept)
+    write_record(target, annotation, self.kept)
     if fields.patch and not out then return fields.patch(object, req, ctx) end
   end
 end
