@@ -181,12 +181,12 @@ static void connection_is_refused_when_all_are_busy(void **state) {
 }
 
 static void thousands_of_connections_leave_the_newest(void **state) {
-    enum { COUNT = 4000, LIMIT = 1000 };
+    enum { COUNT = 10000, LIMIT = 1000 };
     struct rlimit files;
     (void)state;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
     files.rlim_cur = files.rlim_max;
-    if (files.rlim_max < 2 * COUNT + 100 || setrlimit(RLIMIT_NOFILE, &files) < 0)
+    if (files.rlim_max < COUNT + 2 * LIMIT || setrlimit(RLIMIT_NOFILE, &files) < 0)
         skip();
     struct site site;
     struct client *clients = mem_calloc(COUNT, sizeof *clients);
