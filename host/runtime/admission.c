@@ -23,10 +23,20 @@ static void release(struct hook_call *call) {
     mem_free(admission);
 }
 
-/* Parses one of the review's objects whole: the patch is against what was sent. */
-static const struct object *read_object(struct host *host, struct str json, struct error *err) {
-    node_t root = dag_parse(host->dag, json, /* drop= */ 0, err);
-    return root == NODE_NONE ? NULL : object_create(host->epochs, root, err);
+/* Parses one of the review's objects whole: the patch is against what was sent. What a definition
+ * is asked about looks much like what it was asked about before. */
+static const struct object *read_object(struct admission *admission, struct str json,
+                                        struct error *err) {
+    struct host *host = admission->call.hooks->host;
+    const struct object **last = &admission->call.edition->last_asked;
+    struct dag_guess guess = {.like = *last ? (*last)->root : NODE_NONE};
+    node_t root = dag_parse_like(host->dag, json, /* drop= */ 0, &guess, err);
+    const struct object *object = root == NODE_NONE ? NULL : object_create(host->epochs, root, err);
+    if (object) {
+        object_unpin(*last);
+        *last = object_pin(object);
+    }
+    return object;
 }
 
 /* The response */
@@ -147,12 +157,11 @@ static void refuse(struct admission *admission, const struct error *err) {
 
 static int read_objects(struct admission *admission, const struct object **ret_now,
                         const struct object **ret_old, struct error *err) {
-    struct host *host = admission->call.hooks->host;
     const struct admission_review *review = &admission->review;
     *ret_now = *ret_old = NULL;
-    if (review->object.len && (*ret_now = read_object(host, review->object, err)) == NULL)
+    if (review->object.len && (*ret_now = read_object(admission, review->object, err)) == NULL)
         return error_prefix(err, "object");
-    if (review->old.len && (*ret_old = read_object(host, review->old, err)) == NULL)
+    if (review->old.len && (*ret_old = read_object(admission, review->old, err)) == NULL)
         return error_prefix(err, "oldObject");
     return 0;
 }

@@ -33,8 +33,9 @@ struct edition { /* one definition of a program */
     unsigned index;
     struct feed *feeds; /* the primary first, if there is one */
     size_t feed_count;
-    struct controller *controller; /* once live; NULL for schedules and startups */
-    struct errand *errand;         /* once live; of schedules and startups */
+    struct controller *controller;   /* once live; NULL for schedules and startups */
+    struct errand *errand;           /* once live; of schedules and startups */
+    const struct object *last_asked; /* pinned; of its webhooks; NULL: none yet */
 };
 
 struct program {
