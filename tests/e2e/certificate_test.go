@@ -105,7 +105,7 @@ func TestACertificateFolderIsFollowedWhileRunning(t *testing.T) {
 	broken := first.serving("torn")
 	broken["tls.key"] = first.serving("other")["tls.key"]
 	harness.Project(t, dir, broken)
-	m.EventuallyLogs("certificate for webhooks: --webhook-cert-dir")
+	m.EventuallyLogs("--webhook-cert-dir: the private key is not the certificate's")
 	meet("one")
 	harness.Project(t, dir, first.serving("two", second)) // a rotation of the CA: trusted first, then used
 	meet("two")
