@@ -1,29 +1,18 @@
 #include "base/log.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/str.h"
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 int log_write_fd(void *context, const char *line, size_t len) {
-    int fd = (int)(intptr_t)context;
-    while (len > 0) {
-        ssize_t done = write(fd, line, len);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return ERROR_UNAVAILABLE;
-        line += done;
-        len -= (size_t)done;
-    }
-    return 0;
+    return fd_write_all((int)(intptr_t)context, line, len) < 0 ? ERROR_UNAVAILABLE : 0;
 }
 
 bool log_enabled(const struct log *log, enum log_level level) {
@@ -46,7 +35,7 @@ static void add_json_string(struct strbuf *buf, const char *text) {
 }
 
 static bool needs_quotes(const char *text) {
-    return *text == '\0' || strpbrk(text, " \"\n\t=") != NULL;
+    return *text == '\0' || strpbrk(text, " \"\t=") != NULL;
 }
 
 static void format_json(struct strbuf *line, const char *when, enum log_level level,
@@ -67,19 +56,41 @@ static void format_json(struct strbuf *line, const char *when, enum log_level le
     strbuf_adds(line, "}\n");
 }
 
+static bool has_lines(const struct log_field *field) {
+    return !field->raw && strchr(field->value, '\n') != NULL;
+}
+
+/* A value of several lines, below the message and further in. */
+static void add_lines(struct strbuf *line, const struct log_field *field) {
+    strbuf_printf(line, "\n    %s: ", field->key);
+    for (const unsigned char *p = (const unsigned char *)field->value; *p; p++) {
+        if (*p == '\n')
+            strbuf_adds(line, "\n    ");
+        else if (*p == '\t')
+            strbuf_adds(line, "    ");
+        else if (*p < 0x20)
+            strbuf_printf(line, "\\u%04x", *p);
+        else
+            strbuf_addc(line, (char)*p);
+    }
+}
+
 static void format_human(struct strbuf *line, const char *when, enum log_level level,
                          const char *message, const struct log_field *fields) {
     strbuf_printf(line, "%.12s %-5s ", when + 11, level_names[level]);
     strbuf_adds(line, message);
-    for (; fields && fields->key; fields++) {
-        if (fields->value == NULL)
+    for (const struct log_field *field = fields; field && field->key; field++) {
+        if (field->value == NULL || has_lines(field))
             continue;
-        strbuf_printf(line, "  %s=", fields->key);
-        if (!fields->raw && needs_quotes(fields->value))
-            add_json_string(line, fields->value);
+        strbuf_printf(line, "  %s=", field->key);
+        if (!field->raw && needs_quotes(field->value))
+            add_json_string(line, field->value);
         else
-            strbuf_adds(line, fields->value);
+            strbuf_adds(line, field->value);
     }
+    for (const struct log_field *field = fields; field && field->key; field++)
+        if (field->value && has_lines(field))
+            add_lines(line, field);
     strbuf_addc(line, '\n');
 }
 

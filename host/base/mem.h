@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 /*
- * Memory: the one allocator, counted, with a fault point for tests.
+ * Memory: the one allocator, with a count and a fault point for tests.
  *
- * Is:      malloc with a count of live bytes and blocks, and a test's wish to fail the n-th call.
- * Is not:  an arena (cache/arena.h) or a cap per isolate (bindings/isolate.h).
+ * Is:      malloc; for tests, which ask for them, a count of live blocks and bytes, and a failure
+ * of the n-th call. Is not:  an arena (cache/arena.h) or a cap per isolate (bindings/isolate.h).
  * Threads: any. Yields: never.
  */
 
@@ -32,9 +32,10 @@ char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int mem_grow(void *items, size_t *cap, size_t need, size_t size);
 
 struct mem_stats {
-    uint64_t blocks; /* live now */
-    uint64_t bytes;  /* live now, as the allocator rounds them */
+    uint64_t blocks; /* live now, less those that lived at the first call */
+    uint64_t bytes;  /* the same, as the allocator rounds them */
 };
+/* Tests: for differences between two calls. */
 struct mem_stats mem_stats(void);
 
 /* Tests: allocation number `n` from now on (0 = the next) fails, and all later ones too when

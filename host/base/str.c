@@ -120,8 +120,12 @@ void strbuf_clear(struct strbuf *buf) {
 }
 
 char *strbuf_reserve(struct strbuf *buf, size_t len) {
+    enum { LEAST = 64 }; /* or short pieces would move it at each of its first */
+    if (!buf->failed && len < buf->cap - buf->len)
+        return buf->data + buf->len;
+    size_t need = buf->len + len + 1;
     if (buf->failed || len > SIZE_MAX - buf->len - 1 ||
-        mem_grow(&buf->data, &buf->cap, buf->len + len + 1, 1) < 0) {
+        mem_grow(&buf->data, &buf->cap, need < LEAST ? LEAST : need, 1) < 0) {
         buf->failed = true;
         return NULL;
     }
@@ -140,10 +144,6 @@ void strbuf_add(struct strbuf *buf, const void *data, size_t len) {
 
 void strbuf_adds(struct strbuf *buf, const char *text) {
     strbuf_add(buf, text, strlen(text));
-}
-
-void strbuf_addc(struct strbuf *buf, char c) {
-    strbuf_add(buf, &c, 1);
 }
 
 void strbuf_printf(struct strbuf *buf, const char *format, ...) {

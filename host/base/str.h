@@ -45,12 +45,19 @@ void strbuf_finish(struct strbuf *buf); /* frees and zeroes */
 void strbuf_clear(struct strbuf *buf);  /* keeps the memory */
 void strbuf_add(struct strbuf *buf, const void *data, size_t len);
 void strbuf_adds(struct strbuf *buf, const char *text);
-void strbuf_addc(struct strbuf *buf, char c);
 void strbuf_printf(struct strbuf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void strbuf_vprintf(struct strbuf *buf, const char *format, va_list args);
 /* Room for `len` more bytes at data + len; NULL when there is no memory. */
 char *strbuf_reserve(struct strbuf *buf, size_t len);
+static inline void strbuf_addc(struct strbuf *buf, char c) {
+    if (buf->failed || buf->cap - buf->len < 2) {
+        strbuf_add(buf, &c, 1);
+        return;
+    }
+    buf->data[buf->len++] = c;
+    buf->data[buf->len] = '\0';
+}
 /* Hands the text over (mem_free it) and leaves the buffer empty. NULL when an append failed. */
 char *strbuf_take(struct strbuf *buf);
 struct str strbuf_view(const struct strbuf *buf);

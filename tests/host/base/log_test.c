@@ -67,6 +67,19 @@ static void log_for_people_quotes_only_what_needs_it(void **state) {
     strbuf_finish(&lines);
 }
 
+static void log_for_people_sets_lines_below_the_message(void **state) {
+    (void)state;
+    struct clock_fake clock;
+    struct strbuf lines = {0};
+    struct log log = log_to(&lines, &clock, LOG_HUMAN);
+    struct log_field fields[] = {
+        {"traceback", "one\n\ttwo\033", false}, {"a", "plain", false}, {0}};
+    log_emit(&log, LOG_ERROR, fields, "failed");
+    assert_string_equal(lines.data, "22:13:20.000 error failed  a=plain\n"
+                                    "    traceback: one\n        two\\u001b\n");
+    strbuf_finish(&lines);
+}
+
 static void error_prefix_keeps_the_code_and_cuts_what_is_too_long(void **state) {
     (void)state;
     struct error err;
@@ -89,6 +102,7 @@ int main(void) {
         cmocka_unit_test(log_that_cannot_write_counts_and_goes_on),
         cmocka_unit_test(log_json_escapes_what_json_cannot_hold),
         cmocka_unit_test(log_for_people_quotes_only_what_needs_it),
+        cmocka_unit_test(log_for_people_sets_lines_below_the_message),
         cmocka_unit_test(error_prefix_keeps_the_code_and_cuts_what_is_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,35 @@ static void map_holds_what_was_set_last(void **state) {
     map_finish(&map);
 }
 
+/* Each value is its own key; a few at a time come and go, as in a queue. */
+static void map_borrows_keys_from_values(void **state) {
+    (void)state;
+    static char values[20000][16];
+    struct map map = {0};
+    char text[16];
+    void *old;
+    map_borrow(&map);
+    for (unsigned i = 0; i < 20000; i++) {
+        struct str key = key_of(values[i], i);
+        if (i % 2)
+            assert_int_equal(map_set(&map, key, values[i], NULL), 0);
+        else
+            assert_int_equal(map_add_hashed(&map, key, str_hash(key), values[i]), 0);
+        if (i >= 10) {
+            assert_ptr_equal(map_remove(&map, key_of(text, i - 10)), values[i - 10]);
+            memset(values[i - 10], 'x', sizeof values[i - 10]);
+        }
+        assert_ptr_equal(map_get(&map, key_of(text, i)), values[i]);
+    }
+    assert_int_equal(map.count, 10);
+    assert_true(map.entries_cap <= 64 && map.slots_cap <= 64); /* it does not grow with what was */
+    assert_int_equal(map_set(&map, key_of(text, 19999), text, &old), 0);
+    assert_ptr_equal(old, values[19999]);
+    memset(values[19999], 'x', sizeof values[19999]);
+    assert_ptr_equal(map_get(&map, str_of("key-19999")), text);
+    map_finish(&map);
+}
+
 static void map_iterates_in_the_order_of_setting(void **state) {
     (void)state;
     struct map map = {0};
@@ -102,6 +131,7 @@ static void map_set_that_fails_changes_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(map_holds_what_was_set_last),
+        cmocka_unit_test(map_borrows_keys_from_values),
         cmocka_unit_test(map_iterates_in_the_order_of_setting),
         cmocka_unit_test(map_keys_are_bytes),
         cmocka_unit_test(map_set_that_fails_changes_nothing),

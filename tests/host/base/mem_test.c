@@ -26,6 +26,21 @@ static void mem_counts_what_lives(void **state) {
     assert_int_equal(mem_stats().bytes, before.bytes);
 }
 
+static void mem_zeroes_what_was_used_before(void **state) {
+    (void)state;
+    static const size_t sizes[] = {1, 24, 1000, 1024, 1025, 5000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        void *used = mem_alloc(sizes[i]);
+        memset(used, 0xff, sizes[i]);
+        mem_free(used);
+        char *block = mem_zalloc(sizes[i]);
+        for (size_t at = 0; at < sizes[i]; at++)
+            assert_int_equal(block[at], 0);
+        mem_free(block);
+    }
+    assert_null(mem_calloc(SIZE_MAX / 2, 4));
+}
+
 static void mem_grow_refuses_a_product_that_does_not_fit(void **state) {
     (void)state;
     volatile size_t huge = SIZE_MAX / 2;
@@ -73,6 +88,7 @@ static void mem_failure_leaves_the_block(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mem_counts_what_lives),
+        cmocka_unit_test(mem_zeroes_what_was_used_before),
         cmocka_unit_test(mem_grow_refuses_a_product_that_does_not_fit),
         cmocka_unit_test(mem_grow_keeps_what_is_there),
         cmocka_unit_test(mem_failure_leaves_the_block),
