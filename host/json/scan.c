@@ -6,6 +6,8 @@
 #include <emmintrin.h>
 #endif
 
+#include "json/span.h"
+
 void json_scanner_init(struct json_scanner *scanner, const char *data, size_t len) {
     *scanner = (struct json_scanner){
         .start = data ? data : "", .at = data ? data : "", .end = (data ? data : "") + len};
@@ -376,46 +378,16 @@ static const char *check_key(const char *p, const char *end) {
     return p && p < end && *p == ':' ? p + 1 : NULL;
 }
 
-/* What is stepped over: down to which level, and what was seen in it before. */
-struct skip {
-    uint32_t depth;
-    struct json_seen *seen; /* NULL: not asked for */
-    const char *object;     /* the open one at JSON_SEEN_LEVEL, or NULL */
-};
-
-/* At '{' or '[': steps into it, or over it when it is known. */
-static const char *skip_into(struct json_scanner *scanner, struct skip *skip, const char *p) {
-    bool object = *p == '{';
-    if (skip->seen && scanner->depth == skip->depth + JSON_SEEN_LEVEL) {
-        size_t len = object ? json_seen_find(skip->seen, p, (size_t)(scanner->end - p)) : 0;
-        skip->object = object ? p : NULL;
-        if (len > 0) {
-            scanner->state = JSON_AFTER_VALUE;
-            return p + len;
-        }
-    }
-    json_scanner_enter(scanner, object);
-    return p + 1;
-}
-
-static void skip_out(struct json_scanner *scanner, struct skip *skip, const char *p) {
-    scanner->depth--;
-    scanner->state = JSON_AFTER_VALUE;
-    scanner->at = p + 1;
-    if (skip->object == NULL || scanner->depth != skip->depth + JSON_SEEN_LEVEL)
-        return;
-    json_seen_add(skip->seen, str_n(skip->object, (size_t)(p + 1 - skip->object)));
-    skip->object = NULL;
-}
-
 /* Steps over keys, strings and brackets as long as they are well-formed and without white space
  * between them; what else there is, and what is wrong, is for json_next(). */
-static void skip_compact(struct json_scanner *scanner, struct skip *skip) {
+static void skip_compact(struct json_scanner *scanner, uint32_t depth) {
     const char *p = scanner->at, *end = scanner->end;
-    while (scanner->depth > skip->depth && p < end) {
+    while (scanner->depth > depth && p < end) {
         bool object = in_object(scanner);
         if (*p == (object ? '}' : ']') && scanner->state != JSON_BEFORE_VALUE) {
-            skip_out(scanner, skip, p++);
+            scanner->depth--;
+            scanner->state = JSON_AFTER_VALUE;
+            scanner->at = ++p;
             continue;
         }
         if (scanner->state == JSON_AFTER_VALUE && *p++ != ',')
@@ -430,7 +402,7 @@ static void skip_compact(struct json_scanner *scanner, struct skip *skip) {
                 return;
             scanner->state = JSON_AFTER_VALUE;
         } else if ((*p == '{' || *p == '[') && scanner->depth < JSON_MAX_DEPTH) {
-            p = skip_into(scanner, skip, p);
+            json_scanner_enter(scanner, *p++ == '{');
         } else {
             return;
         }
@@ -438,36 +410,58 @@ static void skip_compact(struct json_scanner *scanner, struct skip *skip) {
     }
 }
 
-static int skip_value(struct json_scanner *scanner, struct skip *skip, struct error *err) {
-    const char *first = scanner->at;
+int json_skip(struct json_scanner *scanner, struct str *ret_raw, struct error *err) {
+    const char *first = skip_space(scanner->at, scanner->end);
+    if (scanner->state == JSON_AFTER_VALUE && first < scanner->end && *first == ',')
+        first = skip_space(first + 1, scanner->end);
+    uint32_t depth = scanner->depth;
     enum json_token token;
     do {
         int rc = json_next(scanner, &token, err);
         if (rc < 0)
             return rc;
-        if (token == JSON_TOKEN_END || (token == JSON_TOKEN_KEY && scanner->depth == skip->depth))
+        if (token == JSON_TOKEN_END || (token == JSON_TOKEN_KEY && scanner->depth == depth))
             return error_set(err, ERROR_INVALID, "byte %zu: json_skip where no value can be",
                              (size_t)(first - scanner->start));
-        if (scanner->depth <=
-            skip->depth + JSON_SEEN_LEVEL) /* its end, if that was one, is not known */
-            skip->object = NULL;
-        skip_compact(scanner, skip);
-    } while (scanner->depth > skip->depth);
+        skip_compact(scanner, depth);
+    } while (scanner->depth > depth);
+    if (ret_raw)
+        *ret_raw = str_n(first, scanner->depth < depth ? 0 : (size_t)(scanner->at - first));
     return 0;
 }
 
-int json_skip(struct json_scanner *scanner, struct str *ret_raw, struct error *err) {
+int json_skip_span(struct json_scanner *scanner, struct error *err) {
     const char *first = skip_space(scanner->at, scanner->end);
-    if (scanner->state == JSON_AFTER_VALUE && first < scanner->end && *first == ',')
-        first = skip_space(first + 1, scanner->end);
-    struct skip skip = {.depth = scanner->depth};
-    int rc = skip_value(scanner, &skip, err);
-    if (rc == 0 && ret_raw)
-        *ret_raw = str_n(first, scanner->depth < skip.depth ? 0 : (size_t)(scanner->at - first));
+    struct json_span span = {0};
+    char what;
+    if (first == scanner->end || (*first != '{' && *first != '['))
+        return json_skip(scanner, NULL, err);
+    size_t left = (size_t)(scanner->end - first);
+    size_t len = json_span_step(&span, first, left, /* level= */ 0, &what);
+    len += json_span_step(&span, first + len, left - len, /* level= */ 0, &what);
+    if (what == 0)
+        return fail(scanner, scanner->end, "expected the end of a value", err);
+    json_value_taken(scanner, (size_t)(first - scanner->at) + len);
+    return 0;
+}
+
+int json_check(struct str json, struct error *err) {
+    struct json_scanner scanner;
+    enum json_token token;
+    json_scanner_init(&scanner, json.data, json.len);
+    int rc = json_skip(&scanner, NULL, err);
+    if (rc == 0)
+        rc = json_next(&scanner, &token, err); /* nothing may follow */
+    json_scanner_finish(&scanner);
     return rc;
 }
 
-int json_skip_seen(struct json_scanner *scanner, struct json_seen *seen, struct error *err) {
-    struct skip skip = {.depth = scanner->depth, .seen = seen};
-    return skip_value(scanner, &skip, err);
+struct str json_value_ahead(struct json_scanner *scanner) {
+    scanner->at = skip_space(scanner->at, scanner->end);
+    return str_n(scanner->at, (size_t)(scanner->end - scanner->at));
+}
+
+void json_value_taken(struct json_scanner *scanner, size_t len) {
+    scanner->at += len;
+    scanner->state = JSON_AFTER_VALUE;
 }

@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "json/seen.h"
 
 /*
  * JSON scanner of the data path: a pull parser over bytes that are all there (RFC 8259).
@@ -58,9 +57,17 @@ int json_next(struct json_scanner *scanner, enum json_token *ret, struct error *
  * (may be NULL) is its bytes in the buffer. At the end of an array it steps over the `]` and
  * *ret_raw is empty, which no value is. */
 int json_skip(struct json_scanner *scanner, struct str *ret_raw, struct error *err);
-/* The same after a key; objects two levels down, such as fieldsV1 in managedFields, are looked up
- * in and added to `seen`, which must be used at this one depth. */
-int json_skip_seen(struct json_scanner *scanner, struct json_seen *seen, struct error *err);
+/* The same after a key, by the brackets and strings of an array or object alone: for what nobody
+ * will read, whether or not it is JSON. */
+int json_skip_span(struct json_scanner *scanner, struct error *err);
+
+/* Is it one whole document? 0, ERROR_REJECTED or ERROR_NOMEM. */
+int json_check(struct str json, struct error *err);
+
+/* After JSON_TOKEN_KEY: what begins with the value, for somebody else to read, who then says how
+ * long it is. */
+struct str json_value_ahead(struct json_scanner *scanner);
+void json_value_taken(struct json_scanner *scanner, size_t len);
 
 /* The scanner is in a level that has just begun. Not deeper than JSON_MAX_DEPTH. */
 static inline void json_scanner_enter(struct json_scanner *scanner, bool object) {

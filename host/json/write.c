@@ -10,19 +10,19 @@ void json_writer_init(struct json_writer *writer, struct strbuf *buf) {
     *writer = (struct json_writer){.buf = buf};
 }
 
-static void before_value(struct json_writer *writer) {
+static inline void before_value(struct json_writer *writer) {
     if (writer->comma)
         strbuf_addc(writer->buf, ',');
     writer->comma = true;
 }
 
-static void open_level(struct json_writer *writer, char bracket) {
+static inline void open_level(struct json_writer *writer, char bracket) {
     before_value(writer);
     strbuf_addc(writer->buf, bracket);
     writer->comma = false;
 }
 
-static void close_level(struct json_writer *writer, char bracket) {
+static inline void close_level(struct json_writer *writer, char bracket) {
     strbuf_addc(writer->buf, bracket);
     writer->comma = true;
 }
@@ -43,15 +43,8 @@ void json_write_array_end(struct json_writer *writer) {
     close_level(writer, ']');
 }
 
-static bool is_plain(unsigned char c) {
+static inline bool is_plain(unsigned char c) {
     return c >= 0x20 && c != '"' && c != '\\';
-}
-
-bool json_is_plain(struct str text) {
-    for (size_t i = 0; i < text.len; i++)
-        if (!is_plain((unsigned char)text.data[i]))
-            return false;
-    return true;
 }
 
 static void add_escape(struct strbuf *buf, unsigned char c) {
@@ -65,8 +58,30 @@ static void add_escape(struct strbuf *buf, unsigned char c) {
     }
 }
 
-static void add_quoted(struct strbuf *buf, struct str text) {
-    strbuf_addc(buf, '"');
+/* Of 8 bytes, whether one needs an escape. */
+static inline bool has_escape(const char *p) {
+    const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
+    uint64_t w;
+    memcpy(&w, p, 8);
+    uint64_t quote = w ^ ones * '"', slash = w ^ ones * '\\';
+    return ((((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) &
+            tops) != 0;
+}
+
+bool json_is_plain(struct str text) {
+    if (text.len < 8) {
+        for (size_t i = 0; i < text.len; i++)
+            if (!is_plain((unsigned char)text.data[i]))
+                return false;
+        return true;
+    }
+    for (size_t at = 0; at + 8 <= text.len; at += 8)
+        if (has_escape(text.data + at))
+            return false;
+    return !has_escape(text.data + text.len - 8);
+}
+
+static void add_escaped(struct strbuf *buf, struct str text) {
     for (size_t i = 0; i < text.len;) {
         size_t run = i;
         while (i < text.len && is_plain((unsigned char)text.data[i]))
@@ -75,24 +90,79 @@ static void add_quoted(struct strbuf *buf, struct str text) {
         if (i < text.len)
             add_escape(buf, (unsigned char)text.data[i++]);
     }
-    strbuf_addc(buf, '"');
+}
+
+/* The comma that is due, the quote, and room for `len` bytes and what ends them. */
+static char *open_quoted(struct json_writer *writer, size_t len) {
+    char *at = strbuf_reserve(writer->buf, len + 4);
+    if (at && writer->comma)
+        *at++ = ',';
+    if (at)
+        *at++ = '"';
+    return at;
+}
+
+/* `last` unless it is 0. */
+static void close_quoted(struct json_writer *writer, char *at, char last) {
+    *at++ = '"';
+    if (last)
+        *at++ = last;
+    *at = '\0';
+    writer->buf->len = (size_t)(at - writer->buf->data);
+}
+
+static void add_plain(struct json_writer *writer, struct str text, char last) {
+    char *at = open_quoted(writer, text.len);
+    if (at == NULL)
+        return;
+    if (text.len > 0)
+        memcpy(at, text.data, text.len);
+    close_quoted(writer, at + text.len, last);
+}
+
+static void add_quoted(struct json_writer *writer, struct str text, char last) {
+    if (json_is_plain(text)) {
+        add_plain(writer, text, last);
+        return;
+    }
+    before_value(writer);
+    strbuf_addc(writer->buf, '"');
+    add_escaped(writer->buf, text);
+    strbuf_addc(writer->buf, '"');
+    if (last)
+        strbuf_addc(writer->buf, last);
+}
+
+void json_write_plain_key(struct json_writer *writer, struct str key) {
+    add_plain(writer, key, ':');
+    writer->comma = false;
+}
+
+void json_write_plain_string(struct json_writer *writer, struct str text) {
+    add_plain(writer, text, 0);
+    writer->comma = true;
 }
 
 void json_write_key(struct json_writer *writer, struct str key) {
-    before_value(writer);
-    add_quoted(writer->buf, key);
-    strbuf_addc(writer->buf, ':');
+    add_quoted(writer, key, ':');
     writer->comma = false;
 }
 
 void json_write_string(struct json_writer *writer, struct str text) {
-    before_value(writer);
-    add_quoted(writer->buf, text);
+    add_quoted(writer, text, 0);
+    writer->comma = true;
 }
 
 void json_write_int(struct json_writer *writer, int64_t value) {
+    char text[24], *at = text + sizeof text;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do
+        *--at = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (value < 0)
+        *--at = '-';
     before_value(writer);
-    strbuf_printf(writer->buf, "%" PRId64, value);
+    strbuf_add(writer->buf, at, (size_t)(text + sizeof text - at));
 }
 
 void json_write_double(struct json_writer *writer, double value) {

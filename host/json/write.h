@@ -21,6 +21,9 @@ void json_write_key(struct json_writer *writer, struct str key);
 /* Bytes; escapes what must be. */
 void json_write_string(struct json_writer *writer, struct str text);
 bool json_is_plain(struct str text); /* nothing in it must be escaped */
+/* The same for a text of which that is known. */
+void json_write_plain_key(struct json_writer *writer, struct str key);
+void json_write_plain_string(struct json_writer *writer, struct str text);
 void json_write_int(struct json_writer *writer, int64_t value);
 /* Shortest exact; integers as such. */
 void json_write_double(struct json_writer *writer, double value);

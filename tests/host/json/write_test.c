@@ -40,13 +40,18 @@ static void write_puts_the_commas(void **state) {
     json_write_null(&w);
     json_write_raw(&w, str_of("1.0"));
     json_write_array_end(&w);
+    json_write_plain_key(&w, str_of("p"));
+    json_write_plain_string(&w, str_of(""));
+    json_write_key(&w, str_of("q\"longer than a word\t"));
+    json_write_plain_string(&w, str_of("plain"));
     json_write_key(&w, str_of("c"));
     json_write_bool(&w, false);
     json_write_object_end(&w);
     assert_false(buf.failed);
     assert_string_equal(buf.data,
                         "{\"a\":\"x\\\"\\\\\\n\\u0001\x7f/\",\"b\":[-9223372036854775808,true,"
-                        "[],{},null,1.0],\"c\":false}");
+                        "[],{},null,1.0],\"p\":\"\",\"q\\\"longer than a word\\t\":\"plain\","
+                        "\"c\":false}");
     strbuf_finish(&buf);
 }
 
