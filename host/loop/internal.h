@@ -15,6 +15,9 @@ struct loop {
     struct loop_timer **heap; /* by (due, order) */
     size_t count, cap;
     uint64_t order;
+    uint64_t (*delay_ns)(void *context); /* in simulation, else NULL */
+    void *delay_context;
+    size_t messages; /* in simulation: posted, not delivered */
 };
 
 /* "prefix: libuv's text", with the code that fits. */

@@ -48,6 +48,8 @@ static void on_alarm(uv_timer_t *alarm) {
 }
 
 static void set_alarm(struct loop *loop) {
+    if (loop->delay_ns)
+        return;
     if (loop->count == 0) {
         uv_timer_stop(&loop->alarm);
         return;
@@ -135,10 +137,25 @@ void loop_advance(struct loop *loop, struct clock_fake *fake, uint64_t ns) {
         if (due > fake->mono_ns)
             clock_fake_advance(fake, due - fake->mono_ns);
         fire_due(loop, fake->mono_ns);
-        loop_poll(loop);
+        if (loop->delay_ns == NULL)
+            loop_poll(loop);
     }
     clock_fake_advance(fake, end - fake->mono_ns);
-    loop_poll(loop);
+    if (loop->delay_ns == NULL)
+        loop_poll(loop);
+}
+
+void loop_simulate(struct loop *loop, uint64_t (*delay_ns)(void *context), void *context) {
+    loop->delay_ns = delay_ns;
+    loop->delay_context = context;
+}
+
+uint64_t loop_due(const struct loop *loop) {
+    return loop->count ? loop->heap[0]->due : UINT64_MAX;
+}
+
+size_t loop_messages(const struct loop *loop) {
+    return loop->messages;
 }
 
 void loop_timer_init(struct loop *loop, struct loop_timer *timer,

@@ -15,7 +15,8 @@
  * Is not:  a thread (loop/thread.h) or a channel between threads (loop/mailbox.h).
  * Threads: everything here belongs to the thread that runs the loop, but loop_stop().
  * Time:    monotonic ns of the clock given at creation. With a fake clock, loop_advance() fires
- *          timers in order of their time without sleeping.
+ *          timers in order of their time without sleeping. In simulation nothing else happens in
+ *          it: no descriptors, no signals, no other thread.
  */
 struct loop;
 
@@ -32,6 +33,11 @@ uint64_t loop_now(const struct loop *loop);
 const struct clock *loop_clock(const struct loop *loop);
 /* Tests with a struct clock_fake: moves it by `ns`, firing each due timer at its own time. */
 void loop_advance(struct loop *loop, struct clock_fake *fake, uint64_t ns);
+/* Makes it a loop in simulation, before anything else is made in it: mailboxes belong to its own
+ * thread alone and deliver each message by a timer, in order, each after a drawn delay. */
+void loop_simulate(struct loop *loop, uint64_t (*delay_ns)(void *context), void *context);
+uint64_t loop_due(const struct loop *loop);    /* of the next timer; UINT64_MAX: there is none */
+size_t loop_messages(const struct loop *loop); /* in simulation: posted, not delivered yet */
 
 /* A timer lives in its owner's struct; zeroed = not initialised. One shot: start again to repeat.
  */
@@ -50,8 +56,9 @@ int loop_timer_start(struct loop_timer *timer, uint64_t delay_ns);
 void loop_timer_stop(struct loop_timer *timer); /* fine on zeroed and stopped ones */
 bool loop_timer_active(const struct loop_timer *timer);
 
-/* Watches a descriptor (curl's sockets, MHD's epoll, inotify, a child's pipe). */
-enum { LOOP_READABLE = 1, LOOP_WRITABLE = 2 };
+/* Watches a descriptor (curl's sockets, MHD's epoll, inotify, a child's pipe). LOOP_HANGUP: the
+ * other side of a connection sends no more, whatever is still to be read. */
+enum { LOOP_READABLE = 1, LOOP_WRITABLE = 2, LOOP_HANGUP = 4 };
 struct loop_fd;
 struct loop_fd *loop_fd_open(struct loop *loop, int fd,
                              void (*ready)(void *context, int fd, int events), void *context,

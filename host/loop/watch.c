@@ -22,10 +22,11 @@ static void free_handle(uv_handle_t *handle) {
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
     struct loop_fd *watch = (struct loop_fd *)poll;
-    int ready =
-        (events & UV_READABLE ? LOOP_READABLE : 0) | (events & UV_WRITABLE ? LOOP_WRITABLE : 0);
+    int ready = (events & UV_READABLE ? LOOP_READABLE : 0) |
+                (events & UV_WRITABLE ? LOOP_WRITABLE : 0) |
+                (events & UV_DISCONNECT ? LOOP_HANGUP : 0);
     if (status < 0) /* the owner finds out what is wrong by reading or writing */
-        ready = LOOP_READABLE | LOOP_WRITABLE;
+        ready = LOOP_READABLE | LOOP_WRITABLE | LOOP_HANGUP;
     watch->ready(watch->context, watch->fd, ready);
 }
 
@@ -50,8 +51,9 @@ struct loop_fd *loop_fd_open(struct loop *loop, int fd,
 }
 
 int loop_fd_set(struct loop_fd *watch, int events, struct error *err) {
-    int mask =
-        (events & LOOP_READABLE ? UV_READABLE : 0) | (events & LOOP_WRITABLE ? UV_WRITABLE : 0);
+    int mask = (events & LOOP_READABLE ? UV_READABLE : 0) |
+               (events & LOOP_WRITABLE ? UV_WRITABLE : 0) |
+               (events & LOOP_HANGUP ? UV_DISCONNECT : 0);
     int rc = mask ? uv_poll_start(&watch->poll, mask, on_poll) : uv_poll_stop(&watch->poll);
     return rc < 0 ? loop_uv_error(err, rc, "watch a descriptor") : 0;
 }

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -102,6 +103,27 @@ static void fd_may_be_closed_in_its_own_callback(void **state) {
     end(&world);
 }
 
+static void fd_tells_that_the_other_side_has_hung_up(void **state) {
+    (void)state;
+    struct world world;
+    struct error err;
+    int pair[2];
+    begin(&world);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    world.fd = loop_fd_open(world.loop, pair[0], on_ready, &world, &err);
+    assert_int_equal(loop_fd_set(world.fd, LOOP_HANGUP, &err), 0);
+    assert_int_equal(write(pair[1], "a", 1), 1); /* which nobody reads */
+    loop_poll(world.loop);
+    assert_int_equal(world.calls, 0);
+    shutdown(pair[1], SHUT_WR);
+    loop_run(world.loop);
+    assert_int_equal(world.events, LOOP_HANGUP);
+    loop_fd_close(world.fd);
+    close(pair[0]);
+    close(pair[1]);
+    end(&world);
+}
+
 static void fd_that_is_none_is_an_error(void **state) {
     (void)state;
     struct world world;
@@ -158,6 +180,7 @@ int main(void) {
         cmocka_unit_test(fd_tells_when_it_can_be_read),
         cmocka_unit_test(fd_tells_when_it_can_be_written),
         cmocka_unit_test(fd_may_be_closed_in_its_own_callback),
+        cmocka_unit_test(fd_tells_that_the_other_side_has_hung_up),
         cmocka_unit_test(fd_that_is_none_is_an_error),
         cmocka_unit_test(signal_is_told_in_the_loop_while_it_is_watched),
         cmocka_unit_test(signal_that_cannot_be_caught_is_an_error),
