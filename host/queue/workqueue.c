@@ -14,21 +14,28 @@
  */
 enum { PRIORITIES = 2 };
 
-struct line {         /* the ready keys of one namespace at one priority */
-    struct list ring; /* of queue->rings[priority]; empty when no key is ready */
+struct turn {         /* the ready keys of one namespace at one priority */
+    struct list ring; /* of queue->rings; empty when no key is ready */
     struct list items;
+};
+
+struct line { /* the ready keys of one namespace */
+    struct turn turns[PRIORITIES];
+    size_t len;
+    char ns[];
 };
 
 struct item {
     struct list ready; /* of its line's items */
     struct workqueue *queue;
-    struct line *lines[PRIORITIES]; /* of its namespace, once looked up */
+    struct line *line; /* of its namespace, once it was ready */
     struct loop_timer delay;
     const char *reason, *delayed_reason;
-    enum workqueue_priority priority;
+    uint64_t ready_ns, started_ns;
     unsigned failures;
-    uint64_t ready_ns, started_ns, last_add_ns;
+    uint8_t priority;              /* enum workqueue_priority */
     bool is_ready, in_work, dirty; /* dirty: added while in work */
+    uint64_t hash;                 /* of the key */
     size_t key_len;
     char key[];
 };
@@ -36,8 +43,8 @@ struct item {
 struct workqueue {
     struct workqueue_options options;
     char *name;
-    struct map items;             /* key -> struct item */
-    struct map lines[PRIORITIES]; /* namespace -> struct line */
+    struct map items; /* key, borrowed -> struct item */
+    struct map lines; /* namespace, borrowed -> struct line */
     struct list rings[PRIORITIES];
     struct bucket bucket;
     struct loop_timer notify; /* on_ready, never from within a call */
@@ -81,6 +88,8 @@ struct workqueue *workqueue_create(const struct workqueue_options *options, stru
     }
     for (int i = 0; i < PRIORITIES; i++)
         list_init(&queue->rings[i]);
+    map_borrow(&queue->items);
+    map_borrow(&queue->lines);
     loop_timer_init(options->loop, &queue->notify, on_notify);
     workqueue_configure(queue, options);
     return queue;
@@ -96,12 +105,10 @@ void workqueue_destroy(struct workqueue *queue) {
         mem_free(item);
     }
     map_finish(&queue->items);
-    for (int i = 0; i < PRIORITIES; i++) {
-        at = 0;
-        for (struct map_entry *entry; (entry = map_next(&queue->lines[i], &at));)
-            mem_free(entry->value);
-        map_finish(&queue->lines[i]);
-    }
+    at = 0;
+    for (struct map_entry *entry; (entry = map_next(&queue->lines, &at));)
+        mem_free(entry->value);
+    map_finish(&queue->lines);
     loop_timer_stop(&queue->notify);
     mem_free(queue->name);
     mem_free(queue);
@@ -114,27 +121,29 @@ static struct item *find(const struct workqueue *queue, struct str key) {
 static void on_delay(struct loop_timer *timer);
 
 static struct item *find_or_make(struct workqueue *queue, struct str key) {
-    struct item *item = find(queue, key);
+    uint64_t hash = str_hash(key);
+    struct item *item = map_get_hashed(&queue->items, key, hash);
     if (item)
         return item;
     item = mem_alloc(sizeof *item + key.len);
-    if (item == NULL || map_set(&queue->items, key, item, NULL) < 0) {
-        mem_free(item);
+    if (item == NULL)
         return NULL;
-    }
-    *item = (struct item){.queue = queue, .key_len = key.len};
+    *item = (struct item){.queue = queue, .hash = hash, .key_len = key.len};
     if (key.len)
         memcpy(item->key, key.data, key.len);
     list_init(&item->ready);
     loop_timer_init(queue->options.loop, &item->delay, on_delay);
-    return item;
+    if (map_add_hashed(&queue->items, str_n(item->key, key.len), hash, item) == 0)
+        return item;
+    mem_free(item);
+    return NULL;
 }
 
 /* Forgets a key about which there is nothing left to know. */
 static void drop_if_idle(struct item *item) {
     if (item->is_ready || item->in_work || item->failures > 0 || loop_timer_active(&item->delay))
         return;
-    map_remove(&item->queue->items, str_n(item->key, item->key_len));
+    map_remove_hashed(&item->queue->items, str_n(item->key, item->key_len), item->hash);
     mem_free(item);
 }
 
@@ -147,46 +156,49 @@ void workqueue_split_key(struct str key, struct str *ret_ns, struct str *ret_nam
 
 /* Lines are made once per namespace and kept. */
 static struct line *line_of(struct workqueue *queue, struct item *item) {
-    struct line *line = item->lines[item->priority];
     struct str ns, name;
-    if (line)
-        return line;
+    if (item->line)
+        return item->line;
     workqueue_split_key(str_n(item->key, item->key_len), &ns, &name);
-    line = item->lines[item->priority] = map_get(&queue->lines[item->priority], ns);
+    struct line *line = map_get(&queue->lines, ns);
     if (line)
-        return line;
-    line = mem_zalloc(sizeof *line);
-    if (line == NULL || map_set(&queue->lines[item->priority], ns, line, NULL) < 0) {
-        mem_free(line);
+        return item->line = line;
+    line = mem_alloc(sizeof *line + ns.len);
+    if (line == NULL)
         return NULL;
+    line->len = ns.len;
+    if (ns.len)
+        memcpy(line->ns, ns.data, ns.len);
+    for (int i = 0; i < PRIORITIES; i++) {
+        list_init(&line->turns[i].ring);
+        list_init(&line->turns[i].items);
     }
-    list_init(&line->ring);
-    list_init(&line->items);
-    return item->lines[item->priority] = line;
+    if (map_set(&queue->lines, str_n(line->ns, line->len), line, NULL) == 0)
+        return item->line = line;
+    mem_free(line);
+    return NULL;
 }
 
 static void take_out(struct item *item) {
     struct workqueue *queue = item->queue;
-    struct line *line = line_of(queue, item);
     list_remove(&item->ready);
     item->is_ready = false;
     queue->stats.depth--;
-    if (list_empty(&line->items))
-        list_remove(&line->ring);
+    struct turn *turn = &item->line->turns[item->priority];
+    if (list_empty(&turn->items))
+        list_remove(&turn->ring);
 }
 
-static int put_in(struct item *item) {
+/* It has its line. */
+static void put_in(struct item *item) {
     struct workqueue *queue = item->queue;
-    struct line *line = line_of(queue, item);
-    if (line == NULL)
-        return ERROR_NOMEM;
-    if (list_empty(&line->items))
-        list_append(&queue->rings[item->priority], &line->ring);
-    list_append(&line->items, &item->ready);
+    struct turn *turn = &item->line->turns[item->priority];
+    if (list_empty(&turn->items))
+        list_append(&queue->rings[item->priority], &turn->ring);
+    list_append(&turn->items, &item->ready);
     item->is_ready = true;
     queue->stats.depth++;
     notify(queue, 0);
-    return 0;
 }
 
 static void stop_delay(struct item *item) {
@@ -196,20 +208,14 @@ static void stop_delay(struct item *item) {
     item->queue->stats.delayed--;
 }
 
-/* All or nothing: without memory for the line of the new priority, the key stays where it is. */
-static int promote(struct item *item, enum workqueue_priority priority, const char *reason) {
-    enum workqueue_priority old = item->priority;
+static void promote(struct item *item, enum workqueue_priority priority, const char *reason) {
     bool ready = item->is_ready;
-    item->priority = priority;
-    struct line *line = line_of(item->queue, item);
-    item->priority = old;
-    if (line == NULL)
-        return ERROR_NOMEM;
     if (ready)
         take_out(item);
-    item->priority = priority;
+    item->priority = (uint8_t)priority;
     item->reason = reason;
-    return ready ? put_in(item) : 0;
+    if (ready)
+        put_in(item);
 }
 
 static int add(struct item *item, enum workqueue_priority priority, const char *reason) {
@@ -217,11 +223,11 @@ static int add(struct item *item, enum workqueue_priority priority, const char *
     if (item->is_ready || item->dirty) {
         stop_delay(item);
         queue->stats.adds++;
-        if (priority <= item->priority)
-            return 0;
-        return promote(item, priority, reason);
+        if (priority > item->priority)
+            promote(item, priority, reason);
+        return 0;
     }
-    item->priority = priority;
+    item->priority = (uint8_t)priority;
     if (line_of(queue, item) == NULL) /* kept from here on, so that done() cannot fail */
         return ERROR_NOMEM;
     stop_delay(item);
@@ -232,7 +238,8 @@ static int add(struct item *item, enum workqueue_priority priority, const char *
         item->dirty = true;
         return 0;
     }
-    return put_in(item);
+    put_in(item);
+    return 0;
 }
 
 static void on_delay(struct loop_timer *timer) {
@@ -349,12 +356,12 @@ bool workqueue_get(struct workqueue *queue, struct workqueue_item *ret) {
         notify(queue, wait);
         return false;
     }
-    struct line *line = CONTAINER_OF(queue->rings[priority].next, struct line, ring);
-    struct item *item = CONTAINER_OF(line->items.next, struct item, ready);
+    struct turn *turn = CONTAINER_OF(queue->rings[priority].next, struct turn, ring);
+    struct item *item = CONTAINER_OF(turn->items.next, struct item, ready);
     take_out(item);
-    if (!list_empty(&line->items)) { /* its namespace waits for its next turn */
-        list_remove(&line->ring);
-        list_append(&queue->rings[priority], &line->ring);
+    if (!list_empty(&turn->items)) { /* its namespace waits for its next turn */
+        list_remove(&turn->ring);
+        list_append(&queue->rings[priority], &turn->ring);
     }
     item->in_work = true;
     item->started_ns = now;
@@ -397,6 +404,18 @@ struct workqueue_stats workqueue_stats(const struct workqueue *queue) {
             stats.longest_running_ns = running;
     }
     return stats;
+}
+
+void workqueue_each_waiting(const struct workqueue *queue,
+                            void (*each)(void *context, struct str key, unsigned failures,
+                                         const char *reason),
+                            void *context) {
+    size_t at = 0;
+    for (struct map_entry *entry; (entry = map_next(&queue->items, &at));) {
+        const struct item *item = entry->value;
+        if (loop_timer_active(&item->delay))
+            each(context, str_n(item->key, item->key_len), item->failures, item->delayed_reason);
+    }
 }
 
 void workqueue_each_delayed(const struct workqueue *queue,

@@ -72,6 +72,12 @@ struct workqueue_stats {
     uint64_t longest_running_ns, unfinished_ns;
 };
 struct workqueue_stats workqueue_stats(const struct workqueue *queue);
+/* Calls `each` with the delayed keys, how often each has failed, and why it waits: the reason of
+ * the add that is still to come. */
+void workqueue_each_waiting(const struct workqueue *queue,
+                            void (*each)(void *context, struct str key, unsigned failures,
+                                         const char *reason),
+                            void *context);
 /* Calls `each` with the delayed keys and how long they still wait (--once lists them). */
 void workqueue_each_delayed(const struct workqueue *queue,
                             void (*each)(void *context, struct str key, uint64_t left_ns),
