@@ -39,7 +39,7 @@ void dag_destroy(struct dag *dag) {
     mem_free(dag->keys);
     mem_free(dag->scratch);
     mem_free(dag->frames);
-    json_seen_finish(&dag->seen);
+    dag_texts_finish(&dag->texts);
     mem_free(dag);
 }
 
@@ -156,6 +156,24 @@ static size_t block_size(size_t payload) {
     return sizeof(struct node_head) + (outside ? sizeof(void *) : payload);
 }
 
+/* What a node refers to: so many of its parts. */
+static size_t part_count(const struct node_head *head) {
+    switch (head->type) {
+    case NODE_OBJECT:
+        return head->count + 1;
+    case NODE_ARRAY:
+    case TYPE_SHAPE:
+        return head->count;
+    default:
+        return 0;
+    }
+}
+
+static size_t size_of(const struct node_head *head) {
+    size_t payload = payload_size(head->type, head->count);
+    return block_size(payload) + (head->outside ? payload : 0);
+}
+
 /* A new node with one reference, not in the table; *ret_payload is to be filled. */
 static node_t new_node(struct dag *dag, uint32_t type, size_t count, void **ret_payload) {
     size_t payload = payload_size(type, count), block = block_size(payload);
@@ -184,9 +202,9 @@ static node_t new_node(struct dag *dag, uint32_t type, size_t count, void **ret_
 /* Gives the block back; the parts are no business of it. */
 static void free_node(struct dag *dag, node_t node) {
     struct node_head *head = dag_head(dag, node);
-    size_t payload = payload_size(head->type, head->count), block = block_size(payload);
+    size_t block = block_size(payload_size(head->type, head->count));
     dag->stats.nodes--;
-    dag->stats.bytes -= block + (head->outside ? payload : 0);
+    dag->stats.bytes -= size_of(head);
     if (head->outside)
         mem_free((void *)dag_payload(head));
     arena_free(&dag->arena, node, block);
@@ -249,13 +267,24 @@ void node_unref(struct dag *dag, node_t node) {
         struct node_head *head = dag_head(dag, node);
         dying = head->refs;
         const node_t *parts = dag_payload(head);
-        size_t count = head->type == NODE_OBJECT                              ? head->count + 1
-                       : head->type == NODE_ARRAY || head->type == TYPE_SHAPE ? head->count
-                                                                              : 0;
+        const size_t count = part_count(head);
         for (size_t i = 0; i < count; i++)
             release(dag, parts[i], &dying);
+        if (count > 0)
+            dag_texts_forget(dag, node);
         free_node(dag, node);
     }
+}
+
+double node_share(const struct dag *dag, node_t node) {
+    if (node <= NODE_ID_TRUE)
+        return 0;
+    const struct node_head *head = dag_head(dag, node);
+    const node_t *parts = dag_payload(head);
+    double bytes = (double)size_of(head);
+    for (size_t i = 0, count = part_count(head); i < count; i++)
+        bytes += node_share(dag, parts[i]);
+    return bytes / head->refs;
 }
 
 node_t dag_intern_string(struct dag *dag, struct str text) {

@@ -42,12 +42,27 @@ struct intern_slot {
  * stack; or not, and the keys are on theirs. */
 enum dag_fit { DAG_FIT_ALL, DAG_FIT_KEYS, DAG_FIT_NONE };
 
-struct dag_frame {    /* one open level while parsing */
-    size_t first;     /* on the stack: of an object a place for its shape; its values */
-    size_t first_key; /* on the stack of keys */
-    node_t guess;     /* of the same type, or NODE_NONE */
-    uint32_t at;      /* what is expected next in `guess` */
-    uint32_t member;  /* the place in `guess` of the value that is read now, or DAG_NO_MEMBER */
+/* The texts of arrays and objects that many hold and that are not parts of such, by node: of many
+ * with the same hash the last two. A text stands for its node wherever nothing is dropped. */
+struct dag_text {
+    node_t node; /* NODE_NONE = free */
+    uint32_t len;
+    char *bytes; /* owned */
+};
+struct dag_texts { /* zeroed = empty */
+    struct dag_text *slots;
+    size_t slot_count, count, bytes;
+    unsigned shift;
+};
+enum { DAG_TEXT_REFS = 4, DAG_TEXT_MIN = 48, DAG_TEXT_MAX = 4096 };
+
+struct dag_frame {     /* one open level while parsing */
+    size_t first;      /* on the stack: of an object a place for its shape; its values */
+    size_t first_key;  /* on the stack of keys */
+    const char *start; /* its bracket */
+    node_t guess;      /* of the same type, or NODE_NONE */
+    uint32_t at;       /* what is expected next in `guess` */
+    uint32_t member;   /* the place in `guess` of the value that is read now, or DAG_NO_MEMBER */
     uint8_t type, role, fit; /* role: where in the Kubernetes object we are */
 };
 enum { DAG_NO_MEMBER = DAG_MAX_COUNT, DAG_ROLE_OTHER = 0 };
@@ -64,7 +79,7 @@ struct dag {
     size_t stack_len, stack_cap, keys_len, keys_cap, scratch_cap;
     struct dag_frame *frames;
     size_t frames_cap;
-    struct json_seen seen; /* of what is dropped; always at the depth of metadata */
+    struct dag_texts texts;
 };
 
 static inline struct node_head *dag_head(const struct dag *dag, node_t node) {
@@ -77,6 +92,26 @@ static inline const void *dag_payload(const struct node_head *head) {
 /* The items of an array, the keys of a shape; the shape of an object and then its values. */
 static inline const node_t *dag_parts(const struct dag *dag, node_t node) {
     return dag_payload(dag_head(dag, node));
+}
+
+static inline bool dag_is_shared(const struct dag *dag, node_t node) {
+    return node != NODE_NONE && dag_head(dag, node)->refs >= DAG_TEXT_REFS;
+}
+
+void dag_texts_finish(struct dag_texts *texts);
+/* At best: without memory, or with more of them than pays, it is not kept. */
+void dag_texts_keep(struct dag *dag, node_t node, struct str text);
+/* After the text at p if it is known to be that of the node, else NULL. */
+const char *dag_texts_match(const struct dag *dag, node_t node, const char *p, const char *end);
+void dag_texts_forget(struct dag *dag, node_t node); /* it is about to be freed */
+
+/* The level, part of one that is guessed to be `outer`, has come as it was guessed, up to `end`. */
+static inline void dag_texts_see(struct dag *dag, const struct dag_frame *frame, node_t outer,
+                                 const char *end) {
+    size_t len = (size_t)(end - frame->start);
+    if (len >= DAG_TEXT_MIN && len <= DAG_TEXT_MAX && dag_is_shared(dag, frame->guess) &&
+        !dag_is_shared(dag, outer))
+        dag_texts_keep(dag, frame->guess, str_n(frame->start, len));
 }
 
 /* Interning: the caller's references to the parts pass to the node; on failure (NODE_NONE: no

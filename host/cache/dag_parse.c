@@ -172,6 +172,7 @@ static int open_level(struct parser *parser, enum node_type type) {
     dag->frames[parser->depth++] =
         (struct dag_frame){.first = dag->stack_len,
                            .first_key = dag->keys_len,
+                           .start = parser->scanner.at - 1,
                            .guess = guess,
                            .member = DAG_NO_MEMBER,
                            .type = (uint8_t)type,
@@ -229,8 +230,11 @@ static int close_level(struct parser *parser) {
     struct dag *dag = parser->dag;
     struct dag_frame frame = dag->frames[--parser->depth];
     bool whole = frame.guess != NODE_NONE && frame.at == dag_head(dag, frame.guess)->count;
-    if (frame.fit == DAG_FIT_ALL && whole)
+    if (frame.fit == DAG_FIT_ALL && whole) {
+        if (frame.role == ROLE_OTHER && parser->depth > 0)
+            dag_texts_see(dag, &frame, top(parser)->guess, parser->scanner.at);
         return place(parser, frame.guess, /* owned= */ false);
+    }
     int rc = unfit_values(parser, &frame);
     if (rc < 0)
         return rc;
@@ -272,9 +276,7 @@ static int parse_key(struct parser *parser) {
     struct dag_frame *frame = top(parser);
     struct str key = parser->scanner.text;
     if (is_dropped(parser, frame->role, key))
-        return frame->role == ROLE_METADATA
-                   ? json_skip_seen(&parser->scanner, &dag->seen, parser->err)
-                   : json_skip(&parser->scanner, NULL, parser->err);
+        return json_skip_span(&parser->scanner, parser->err);
     if (unfit_keys(parser, frame) < 0)
         return ERROR_NOMEM;
     ptrdiff_t at =
@@ -305,8 +307,19 @@ static bool guess_key(struct parser *parser, struct dag_frame *frame, int *rc) {
     return true;
 }
 
-/* Is the expected value there, and no array or object? */
-static bool guess_scalar(struct parser *parser) {
+/* An array or object whose text is known? */
+static bool guess_text(struct parser *parser) {
+    struct json_scanner *scanner = &parser->scanner;
+    const char *next = NULL;
+    if (parser->next == ROLE_OTHER && dag_is_shared(parser->dag, parser->expected))
+        next = dag_texts_match(parser->dag, parser->expected, json_guess_at(scanner), scanner->end);
+    if (next)
+        json_value_taken(scanner, (size_t)(next - scanner->at));
+    return next != NULL;
+}
+
+/* Is the expected value there, and need not be entered? */
+static bool guess_whole(struct parser *parser) {
     static const char *const words[] = {
         [NODE_NULL] = "null", [NODE_FALSE] = "false", [NODE_TRUE] = "true"};
     if (parser->expected == NODE_NONE)
@@ -325,7 +338,7 @@ static bool guess_scalar(struct parser *parser) {
     case NODE_TRUE:
         return json_guess_bare(&parser->scanner, str_of(words[head->type]));
     default:
-        return false;
+        return guess_text(parser);
     }
 }
 
@@ -349,7 +362,7 @@ static bool guess_value(struct parser *parser, int *rc) {
         expect_item(parser, frame);
     else if (parser->scanner.state != JSON_BEFORE_VALUE && !guess_key(parser, frame, rc))
         return false;
-    if (*rc < 0 || !guess_scalar(parser))
+    if (*rc < 0 || !guess_whole(parser))
         return false;
     *rc = place(parser, parser->expected, /* owned= */ false);
     return true;
@@ -386,18 +399,49 @@ static int parse_token(struct parser *parser, enum json_token token) {
     return 0;
 }
 
+/* One value; what is behind it is not looked at. */
 static int parse(struct parser *parser) {
-    enum json_token token = JSON_TOKEN_NULL;
+    enum json_token token;
     int rc = 0;
-    while (rc == 0 && token != JSON_TOKEN_END) {
+    do {
         if (parser->depth > 0 && guess_value(parser, &rc))
             continue;
         if (rc == 0)
             rc = json_next(&parser->scanner, &token, parser->err);
         if (rc == 0)
             rc = parse_token(parser, token);
-    }
+    } while (rc == 0 && (parser->depth > 0 || parser->scanner.state != JSON_AFTER_VALUE));
     return rc;
+}
+
+static node_t parse_document(struct dag *dag, struct str json, int drop,
+                             const struct dag_guess *guess, size_t *ret_len, struct error *err) {
+    enum json_token token;
+    struct parser parser = {
+        .dag = dag, .drop = drop, .guess = *guess, .next = ROLE_DOCUMENT, .err = err};
+    parser.expected = guess->like;
+    json_scanner_init(&parser.scanner, json.data, json.len);
+    int rc = parse(&parser);
+    size_t len = (size_t)(parser.scanner.at - json.data);
+    if (rc == 0 && ret_len == NULL) /* trailing bytes are its error */
+        rc = json_next(&parser.scanner, &token, err);
+    if (rc == 0 && len > dag->max_bytes)
+        rc = error_set(err, ERROR_REJECTED, "the document has %zu bytes, more than %zu", len,
+                       dag->max_bytes);
+    json_scanner_finish(&parser.scanner);
+    node_t root = rc == 0 ? dag->stack[--dag->stack_len] : NODE_NONE;
+    while (dag->stack_len > 0)
+        node_unref(dag, dag->stack[--dag->stack_len]);
+    while (dag->keys_len > 0)
+        node_unref(dag, dag->keys[--dag->keys_len]);
+    if (rc == 0 && ret_len)
+        *ret_len = len;
+    return root;
+}
+
+node_t dag_parse_value(struct dag *dag, struct str json, int drop, const struct dag_guess *guess,
+                       size_t *ret_len, struct error *err) {
+    return parse_document(dag, json, drop, guess, ret_len, err);
 }
 
 node_t dag_parse_like(struct dag *dag, struct str json, int drop, const struct dag_guess *guess,
@@ -407,18 +451,7 @@ node_t dag_parse_like(struct dag *dag, struct str json, int drop, const struct d
                   dag->max_bytes);
         return NODE_NONE;
     }
-    struct parser parser = {
-        .dag = dag, .drop = drop, .guess = *guess, .next = ROLE_DOCUMENT, .err = err};
-    parser.expected = guess->like;
-    json_scanner_init(&parser.scanner, json.data, json.len);
-    int rc = parse(&parser);
-    json_scanner_finish(&parser.scanner);
-    node_t root = rc == 0 ? dag->stack[--dag->stack_len] : NODE_NONE;
-    while (dag->stack_len > 0)
-        node_unref(dag, dag->stack[--dag->stack_len]);
-    while (dag->keys_len > 0)
-        node_unref(dag, dag->keys[--dag->keys_len]);
-    return root;
+    return parse_document(dag, json, drop, guess, /* ret_len= */ NULL, err);
 }
 
 node_t dag_parse(struct dag *dag, struct str json, int drop, struct error *err) {

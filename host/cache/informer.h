@@ -58,6 +58,8 @@ void informer_release(struct informer *informer);
 enum informer_state informer_state(const struct informer *informer);
 /* Why it is waiting, or the last watch error; code 0 when fine. Borrowed. */
 const struct error *informer_error(const struct informer *informer);
+/* Does it follow what happens: every watch is open? False also for what is waiting. */
+bool informer_follows(const struct informer *informer);
 const char *informer_kind(const struct informer *informer); /* "apps/v1/Deployment" */
 bool informer_serves(const struct informer *informer, const char *api_version, const char *kind);
 /* NULL until the kind is known to the server. */
@@ -67,7 +69,7 @@ struct store *informer_store(const struct informer *informer); /* never NULL */
 struct informer_stats {
     uint64_t lists, watches, events, noops, errors; /* since it started */
     uint64_t own_writes, passed_over;               /* see cache/store.h */
-    uint64_t objects, bytes;
+    uint64_t objects, bytes;                        /* now; see store_bytes() */
 };
 struct informer_stats informer_stats(const struct informer *informer);
 /* Iterates for metrics: NULL starts. */
@@ -84,9 +86,10 @@ void informer_add_handler(struct informer *informer, struct informer_handler *ha
 void informer_remove_handler(struct informer_handler *handler); /* fine when not added */
 
 /* R5: the body of a write's answer goes to every informer of that kind whose namespaces and
- * selectors it fits, at once. */
-void informer_set_wrote(struct informer_set *set, const char *api_version, const char *kind,
-                        struct str json);
+ * selectors it fits, at once. Gives its root without what the scanner drops, in a new reference;
+ * NODE_NONE: it is no object, or there is no memory. */
+node_t informer_set_wrote(struct informer_set *set, const char *api_version, const char *kind,
+                          struct str json, struct error *err);
 void informer_set_deleted(struct informer_set *set, const char *api_version, const char *kind,
                           struct str ns, struct str name, struct str uid);
 /* The set's whole-object view of one object, pinned, or NULL. */

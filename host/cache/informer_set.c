@@ -71,6 +71,13 @@ enum informer_state informer_state(const struct informer *informer) {
     return informer->state;
 }
 
+bool informer_follows(const struct informer *informer) {
+    bool follows = informer->state == INFORMER_SYNCED && informer->resource;
+    for (size_t i = 0; follows && i < informer->reflector_count; i++)
+        follows = informer->reflectors[i].phase == REFLECTOR_WATCHING;
+    return follows;
+}
+
 const struct error *informer_error(const struct informer *informer) {
     return &informer->error;
 }
@@ -162,35 +169,48 @@ static void remember_written(struct informer_set *set, const char *api_version, 
         map_set(&set->written, str_of(title), set, NULL);
 }
 
-void informer_set_wrote(struct informer_set *set, const char *api_version, const char *kind,
-                        struct str json) {
-    struct dag *dag = set->options.dag;
+/* At best: what there is no memory for now, the watch will bring. */
+static void put_written(struct informer *informer, node_t root, struct str json) {
+    struct dag *dag = informer->set->options.dag;
     struct strbuf metadata = {0};
+    root = informer->keep_managed_fields ? dag_parse(dag, json, /* drop= */ 0, NULL)
+                                         : node_ref(dag, root);
+    if (!informer->metadata_only) {
+        store_put_root(informer->store, root, STORE_WRITE, NULL, NULL);
+        return;
+    }
+    write_metadata(dag, root, &metadata);
+    if (!metadata.failed)
+        store_put(informer->store, strbuf_view(&metadata), STORE_WRITE, NULL, NULL);
+    strbuf_finish(&metadata);
+    node_unref(dag, root);
+}
+
+/* Guesses what the answer looks like where such objects are kept. */
+static node_t parse_written(struct informer_set *set, const char *api_version, const char *kind,
+                            struct str json, struct error *err) {
     struct list *link, *next;
-    node_t root = NODE_NONE;
-    remember_written(set, api_version, kind);
     LIST_EACH(link, next, &set->informers) {
         struct informer *informer = CONTAINER_OF(link, struct informer, link);
-        if (!informer_serves(informer, api_version, kind))
-            continue;
-        if (root == NODE_NONE)
-            root = dag_parse(dag, json, /* drop= */ 0, NULL);
-        if (root == NODE_NONE)
-            break; /* not an object, or no memory: the watch will bring it */
-        if (!wants(informer, dag, root))
-            continue;
-        struct str body = json;
-        if (informer->metadata_only) {
-            strbuf_clear(&metadata);
-            write_metadata(dag, root, &metadata);
-            if (metadata.failed)
-                continue;
-            body = strbuf_view(&metadata);
-        }
-        store_put(informer->store, body, STORE_WRITE, NULL, NULL); /* at best, as above */
+        if (informer_serves(informer, api_version, kind) && !informer->metadata_only &&
+            !informer->keep_managed_fields)
+            return store_parse(informer->store, json, err);
     }
-    node_unref(dag, root);
-    strbuf_finish(&metadata);
+    return dag_parse(set->options.dag, json, DAG_DROP_MANAGED_FIELDS | DAG_DROP_LAST_APPLIED, err);
+}
+
+node_t informer_set_wrote(struct informer_set *set, const char *api_version, const char *kind,
+                          struct str json, struct error *err) {
+    struct list *link, *next;
+    remember_written(set, api_version, kind);
+    node_t root = parse_written(set, api_version, kind, json, err);
+    LIST_EACH(link, next, &set->informers) {
+        struct informer *informer = CONTAINER_OF(link, struct informer, link);
+        if (root && informer_serves(informer, api_version, kind) &&
+            wants(informer, set->options.dag, root))
+            put_written(informer, root, json);
+    }
+    return root;
 }
 
 void informer_set_deleted(struct informer_set *set, const char *api_version, const char *kind,

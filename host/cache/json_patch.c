@@ -192,12 +192,49 @@ static void compare(struct patch *patch, node_t from, node_t to) {
         write_op(patch, "replace", to);
 }
 
+static int finish(struct patch *patch) {
+    json_write_array_end(patch->writer);
+    bool failed = patch->failed || patch->path.failed || patch->writer->buf->failed;
+    strbuf_finish(&patch->path);
+    return failed ? ERROR_NOMEM : patch->count;
+}
+
 int node_json_patch(const struct dag *dag, node_t from, node_t to, struct json_writer *writer) {
     struct patch patch = {.dag = dag, .writer = writer};
     json_write_array_begin(writer);
     compare(&patch, from, to);
-    json_write_array_end(writer);
-    bool failed = patch.failed || patch.path.failed || writer->buf->failed;
-    strbuf_finish(&patch.path);
-    return failed ? ERROR_NOMEM : patch.count;
+    return finish(&patch);
+}
+
+static bool write_change(struct patch *patch, node_t from, node_t path, node_t value) {
+    const struct dag *dag = patch->dag;
+    for (size_t i = 0; i < node_count(dag, path); i++) {
+        struct str key = node_text(dag, node_at(dag, path, i));
+        if (node_type(dag, from) != NODE_OBJECT)
+            return false;
+        push_key(patch, key);
+        from = node_get(dag, from, key);
+    }
+    if (from == NODE_NONE && value != NODE_NONE)
+        write_op(patch, "add", value);
+    else if (from != NODE_NONE && value == NODE_NONE)
+        write_op(patch, "remove", NODE_NONE);
+    else
+        compare(patch, from, value);
+    pop(patch, 0);
+    return true;
+}
+
+int node_json_patch_changes(const struct dag *dag, node_t from, node_t changes,
+                            struct json_writer *writer) {
+    struct patch patch = {.dag = dag, .writer = writer};
+    bool valid = true;
+    json_write_array_begin(writer);
+    for (size_t i = 0; valid && i < node_count(dag, changes); i++) {
+        node_t change = node_at(dag, changes, i);
+        valid = write_change(&patch, from, node_get(dag, change, str_of("path")),
+                             node_get(dag, change, str_of("value")));
+    }
+    int rc = finish(&patch);
+    return valid ? rc : ERROR_INVALID;
 }

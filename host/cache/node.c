@@ -80,16 +80,49 @@ bool node_is(const struct dag *dag, node_t node, const char *text) {
     return node_type(dag, node) == NODE_STRING && str_is(node_text(dag, node), text);
 }
 
+static void write_string(const struct node_head *head, struct json_writer *writer) {
+    struct str text = str_n(dag_payload(head), head->count);
+    if (head->plain)
+        json_write_plain_string(writer, text);
+    else
+        json_write_string(writer, text);
+}
+
+static void write_array(const struct dag *dag, const struct node_head *head,
+                        struct json_writer *writer) {
+    const node_t *items = dag_payload(head);
+    json_write_array_begin(writer);
+    for (uint32_t i = 0; i < head->count; i++)
+        node_write(dag, items[i], writer);
+    json_write_array_end(writer);
+}
+
+static void write_object(const struct dag *dag, const struct node_head *head,
+                         struct json_writer *writer) {
+    const node_t *parts = dag_payload(head), *keys = parts_of(dag, parts[0]);
+    json_write_object_begin(writer);
+    for (uint32_t i = 0; i < head->count; i++) {
+        const struct node_head *key = dag_head(dag, keys[i]);
+        struct str name = str_n(dag_payload(key), key->count);
+        if (key->plain)
+            json_write_plain_key(writer, name);
+        else
+            json_write_key(writer, name);
+        node_write(dag, parts[i + 1], writer);
+    }
+    json_write_object_end(writer);
+}
+
 /* Recursive: no node is deeper than JSON_MAX_DEPTH. */
 void node_write(const struct dag *dag, node_t node, struct json_writer *writer) {
-    size_t count = node_count(dag, node);
-    switch (node_type(dag, node)) {
+    const struct node_head *head = node == NODE_NONE ? NULL : dag_head(dag, node);
+    switch (head ? (enum node_type)head->type : NODE_NULL) {
     case NODE_NULL:
         json_write_null(writer);
         break;
     case NODE_FALSE:
     case NODE_TRUE:
-        json_write_bool(writer, node_type(dag, node) == NODE_TRUE);
+        json_write_bool(writer, head->type == NODE_TRUE);
         break;
     case NODE_INT:
     case NODE_DOUBLE:
@@ -97,21 +130,13 @@ void node_write(const struct dag *dag, node_t node, struct json_writer *writer) 
         json_write_raw(writer, node_text(dag, node));
         break;
     case NODE_STRING:
-        json_write_string(writer, node_text(dag, node));
+        write_string(head, writer);
         break;
     case NODE_ARRAY:
-        json_write_array_begin(writer);
-        for (size_t i = 0; i < count; i++)
-            node_write(dag, node_at(dag, node, i), writer);
-        json_write_array_end(writer);
+        write_array(dag, head, writer);
         break;
     case NODE_OBJECT:
-        json_write_object_begin(writer);
-        for (size_t i = 0; i < count; i++) {
-            json_write_key(writer, node_key_at(dag, node, i));
-            node_write(dag, node_at(dag, node, i), writer);
-        }
-        json_write_object_end(writer);
+        write_object(dag, head, writer);
         break;
     }
 }

@@ -63,11 +63,18 @@ struct dag_guess {
 };
 node_t dag_parse_like(struct dag *dag, struct str json, int drop, const struct dag_guess *guess,
                       struct error *err);
+/* The same for one value with more bytes behind it; *ret_len is its length. */
+node_t dag_parse_value(struct dag *dag, struct str json, int drop, const struct dag_guess *guess,
+                       size_t *ret_len, struct error *err);
 /* A copy of object `from` with `key` set to `value` (NODE_NONE removes it); `from` NODE_NONE is
  * {}. Takes no references from the caller; gives one. Core thread. */
 node_t dag_with(struct dag *dag, node_t from, struct str key, node_t value, struct error *err);
 node_t node_ref(struct dag *dag, node_t node);
 void node_unref(struct dag *dag, node_t node); /* NODE_NONE is fine */
+/* Bytes for which one reference to the node stands: its own and those of its parts, each divided by
+ * the references to it. Those of all references from outside add up to dag_stats().bytes. Walks
+ * all of the node. Core thread. */
+double node_share(const struct dag *dag, node_t node);
 
 /* Reading. NODE_NONE gives NODE_NULL, 0, "" and NODE_NONE, so look-ups chain. */
 enum node_type node_type(const struct dag *dag, node_t node);

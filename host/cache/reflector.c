@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "json/scan.h"
 
 enum { PAGE = 500, WATCH_MIN_S = 300, WATCH_SPREAD_S = 301 };
 #define BACKOFF_FIRST (800 * NS_PER_MS)
@@ -14,7 +15,7 @@ enum { PAGE = 500, WATCH_MIN_S = 300, WATCH_SPREAD_S = 301 };
                      */
 #define BOOKMARK_SILENCE (180 * NS_PER_S) /* three intervals of the server's periodic bookmarks */
 #define WATCH_GRACE (30 * NS_PER_S)       /* past timeoutSeconds */
-#define SHORT_WATCH NS_PER_S              /* ended at once and empty: not a normal end */
+#define SHORT_WATCH NS_PER_S              /* a stream that ended sooner has failed */
 
 static void open_watch(struct reflector *r, bool stream);
 static void start_list(struct reflector *r, const char *continue_token);
@@ -212,7 +213,12 @@ static bool on_bookmark(struct reflector *r, struct str json) {
 }
 
 /* An object that cannot be taken. No memory now: the event must come again. */
-static void on_bad_object(struct reflector *r, const struct error *err) {
+static void on_bad_object(struct reflector *r, struct str object, struct error *err) {
+    struct strbuf name = {0};
+    kube_name_add(&name, object);
+    if (name.len > 0)
+        error_prefix(err, "%s", name.data);
+    strbuf_finish(&name);
     if (err->code == ERROR_NOMEM) {
         back_off(r, err, /* relist= */ r->phase != REFLECTOR_WATCHING);
         return;
@@ -230,7 +236,6 @@ static void on_event(void *context, enum kube_event type, struct str object) {
     struct reflector *r = context;
     struct error err = {0};
     int rc = 0;
-    r->progress = true;
     if (type == KUBE_BOOKMARK) {
         if (!on_bookmark(r, object))
             return;
@@ -239,7 +244,7 @@ static void on_event(void *context, enum kube_event type, struct str object) {
         rc = type == KUBE_DELETED ? store_delete_event(r->options.store, object, &err)
                                   : store_put(r->options.store, object, item_source(r), NULL, &err);
         if (rc < 0)
-            on_bad_object(r, &err);
+            on_bad_object(r, object, &err);
         else if (r->phase == REFLECTOR_STREAMING)
             raise_version(r);
         else if (r->watch && !advance(r, store_last_version(r->options.store)))
@@ -257,6 +262,11 @@ static void on_event(void *context, enum kube_event type, struct str object) {
 /* Does the server say that it has not come to the version we have seen? */
 static bool is_behind(const struct error *err) {
     return err->code == ERROR_TIMEOUT && err->status == 504;
+}
+
+/* Did the server answer, and only the connection end? */
+static bool is_cut(const struct error *err) {
+    return err->code == ERROR_UNAVAILABLE && err->status == 200;
 }
 
 static void on_stream_end(struct reflector *r, const struct error *err) {
@@ -281,20 +291,21 @@ static void on_watch_end(void *context, const struct error *err) {
         on_stream_end(r, err);
         return;
     }
+    bool lasted = loop_now(r->options.loop) - r->opened >= SHORT_WATCH;
     if (err && err->code == ERROR_GONE) {
-        if (r->progress)
+        if (lasted)
             relist(r);
         else
             back_off(r, err, /* relist= */ true);
         return;
     }
-    if (err) {
+    if (err && !(lasted && is_cut(err))) {
         r->consistent |= is_behind(err);
         back_off(r, err,
                  is_behind(err) || err->code == ERROR_NOT_FOUND || err->code == ERROR_REJECTED);
         return;
     }
-    if (!r->progress && loop_now(r->options.loop) - r->opened < SHORT_WATCH) {
+    if (!lasted) {
         error_set(&brief, ERROR_UNAVAILABLE, "the watch ended at once");
         back_off(r, &brief, /* relist= */ false);
         return;
@@ -320,7 +331,7 @@ static void open_watch(struct reflector *r, bool stream) {
         .on_event = on_event,
         .on_end = on_watch_end,
         .context = r};
-    r->progress = r->bookmarked = false;
+    r->bookmarked = false;
     r->phase = stream ? REFLECTOR_STREAMING : REFLECTOR_WATCHING;
     r->opened = loop_now(r->options.loop);
     r->watch_timeout = timeout * NS_PER_S;
@@ -335,17 +346,20 @@ static void open_watch(struct reflector *r, bool stream) {
         back_off(r, &err, stream);
 }
 
-static void on_item(void *context, struct str object) {
+/* What is no JSON may have hidden more than one object, and no memory is no reason to forget one:
+ * such a list does not come to its end. */
+static int on_item(void *context, struct str object, struct error *err) {
     struct reflector *r = context;
-    struct error err = {0};
-    int rc = store_put(r->options.store, object, item_source(r), NULL, &err);
+    int rc = store_put(r->options.store, object, item_source(r), NULL, err);
     if (rc == 0) {
         r->events++;
         raise_version(r);
-    } else if (rc == ERROR_NOMEM)
-        r->lost = true;
-    else
-        on_bad_object(r, &err);
+        return 0;
+    }
+    if (rc == ERROR_NOMEM || json_check(object, /* err= */ NULL) < 0)
+        return rc;
+    on_bad_object(r, object, err);
+    return 0;
 }
 
 /* A list that failed: from where to try again. */
@@ -366,15 +380,9 @@ static void on_list_failed(struct reflector *r, const struct error *err) {
 static void on_list_done(void *context, const char *resource_version, const char *continue_token,
                          const struct error *err) {
     struct reflector *r = context;
-    struct error lost;
     r->list = NULL;
     if (err) {
         on_list_failed(r, err);
-        return;
-    }
-    if (r->lost) {
-        error_set(&lost, ERROR_NOMEM, "no memory for an item of the list");
-        back_off(r, &lost, /* relist= */ true);
         return;
     }
     if (continue_token && *continue_token) {
@@ -404,10 +412,8 @@ static void start_list(struct reflector *r, const char *continue_token) {
         .context = r};
     r->phase = REFLECTOR_LISTING;
     r->paging = continue_token != NULL;
-    if (!r->paging) {
-        r->lost = false;
+    if (!r->paging)
         begin_replace(r);
-    }
     r->list = r->options.source->list_start(r->options.source, &options, &err);
     if (r->list == NULL)
         back_off(r, &err, /* relist= */ true);

@@ -60,8 +60,6 @@ struct reflector { /* owned by the caller; members are read, not written, by oth
     bool believed;           /* the list under way is taken whatever its versions */
     bool unpaged;            /* the next list is in one piece */
     bool paging;             /* a page after the first is under way */
-    bool lost;               /* an item of the list found no memory */
-    bool progress;           /* the watch has brought something */
     bool bookmarked;         /* the watch has brought a periodic bookmark */
     bool failing;            /* on_error has been told, and nothing worked since */
 };

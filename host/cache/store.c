@@ -48,7 +48,6 @@ static void unlink_entry(struct store *store, struct entry *entry) {
     group_settle(store, &store->by_ns, entry->ns_group);
     owners_remove(store, entry->owners);
     labelled_remove(store, entry->labelled);
-    store->bytes -= entry->bytes;
     epochs_limbo(store->options.epochs, &entry->limbo, free_entry);
 }
 
@@ -120,21 +119,20 @@ static node_t find_root(void *context, struct str ns, struct str name) {
     return entry ? entry->now->root : NODE_NONE;
 }
 
-/* A new object of the bytes, with one pin; *ret_bytes is what it added to the dag. */
-static struct object *parse(struct store *store, struct str json, uint64_t *ret_bytes,
-                            struct error *err) {
+node_t store_parse(struct store *store, struct str json, struct error *err) {
     struct dag *dag = store->options.dag;
-    uint64_t before = dag_stats(dag).bytes;
     const struct dag_guess guess = {.like = store->last ? store->last->now->root : NODE_NONE,
                                     .find = find_root,
                                     .context = store};
     node_t root = dag_parse_like(dag, json, store->options.drop, &guess, err);
-    if (root == NODE_NONE)
-        return NULL;
-    root = with_type(store, root, err);
+    return root == NODE_NONE ? NODE_NONE : with_type(store, root, err);
+}
+
+/* A new object with one pin; takes over the root. */
+static struct object *make(struct store *store, node_t root, struct error *err) {
     struct object *object = root ? object_create(store->options.epochs, root, err) : NULL;
     if (object == NULL) {
-        node_unref(dag, root);
+        node_unref(store->options.dag, root);
         return NULL;
     }
     if (object_name(object).len == 0) {
@@ -143,7 +141,6 @@ static struct object *parse(struct store *store, struct str json, uint64_t *ret_
                   store->kind ? store->kind : "(unknown)");
         return NULL;
     }
-    *ret_bytes = dag_stats(dag).bytes - before;
     return object;
 }
 
@@ -164,7 +161,7 @@ static int no_memory(struct error *err) {
 }
 
 /* Takes over the object's pin; on failure it stays with the caller and nothing has changed. */
-static int add(struct store *store, struct object *object, uint64_t bytes, enum store_source source,
+static int add(struct store *store, struct object *object, enum store_source source,
                struct error *err) {
     struct dag *dag = store->options.dag;
     struct entry *entry = mem_zalloc(sizeof *entry);
@@ -187,14 +184,12 @@ static int add(struct store *store, struct object *object, uint64_t bytes, enum 
                        .owners = owners,
                        .labelled = labelled,
                        .seen = source == STORE_WRITE ? 0 : store->replaces,
-                       .bytes = bytes,
                        .dag = dag};
     entry->in_ns.item = entry;
     link_add(&group->first, &entry->in_ns);
     group->count++;
     owners_link(owners, entry);
     labelled_link(labelled, entry);
-    store->bytes += bytes;
     table_add(&store->objects, &entry->keyed);
     store->last = entry;
     emit(store, STORE_ADDED, NULL, object, source);
@@ -239,14 +234,12 @@ static int move(struct store *store, struct entry *entry, const struct object *o
 }
 
 /* As add(). An equal object takes the old one's place without a word. */
-static int update(struct store *store, struct entry *entry, struct object *object, uint64_t bytes,
+static int update(struct store *store, struct entry *entry, struct object *object,
                   enum store_source source, struct error *err) {
     struct dag *dag = store->options.dag;
     const struct object *old = entry->now;
     if (move(store, entry, object) < 0)
         return no_memory(err);
-    store->bytes += bytes - entry->bytes;
-    entry->bytes = bytes;
     entry->distrusted = false;
     __atomic_store_n(&entry->now, object, __ATOMIC_SEQ_CST);
     store->last = entry;
@@ -341,7 +334,7 @@ static bool is_passed_over(struct store *store, const struct entry *entry,
     return true;
 }
 
-static int put(struct store *store, struct object *object, uint64_t bytes, enum store_source source,
+static int put(struct store *store, struct object *object, enum store_source source,
                struct error *err) {
     struct entry *entry = find(store, object_namespace(object), object_name(object));
     if (entry && source != STORE_WRITE)
@@ -359,20 +352,18 @@ static int put(struct store *store, struct object *object, uint64_t bytes, enum 
         delete_entry(store, entry, NULL, source);
         entry = NULL;
     }
-    return entry ? update(store, entry, object, bytes, source, err)
-                 : add(store, object, bytes, source, err);
+    return entry ? update(store, entry, object, source, err) : add(store, object, source, err);
 }
 
-int store_put(struct store *store, struct str json, enum store_source source,
-              const struct object **ret_object, struct error *err) {
-    uint64_t bytes = 0;
+int store_put_root(struct store *store, node_t root, enum store_source source,
+                   const struct object **ret_object, struct error *err) {
     if (ret_object)
         *ret_object = NULL;
-    struct object *object = parse(store, json, &bytes, err);
+    struct object *object = make(store, root, err);
     if (object == NULL)
         return err ? err->code : ERROR_REJECTED;
     object_pin(object); /* its name is needed below, whatever becomes of it */
-    int rc = put(store, object, bytes, source, err);
+    int rc = put(store, object, source, err);
     if (rc < 0)
         object_drop(object);
     else if (source != STORE_WRITE)
@@ -386,9 +377,13 @@ int store_put(struct store *store, struct str json, enum store_source source,
     return rc;
 }
 
+int store_put(struct store *store, struct str json, enum store_source source,
+              const struct object **ret_object, struct error *err) {
+    return store_put_root(store, store_parse(store, json, err), source, ret_object, err);
+}
+
 int store_delete_event(struct store *store, struct str json, struct error *err) {
-    uint64_t bytes;
-    struct object *last = parse(store, json, &bytes, err);
+    struct object *last = make(store, store_parse(store, json, err), err);
     if (last == NULL)
         return err ? err->code : ERROR_REJECTED;
     struct entry *entry = find(store, object_namespace(last), object_name(last));

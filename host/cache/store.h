@@ -45,6 +45,12 @@ void store_destroy(struct store *store); /* no deltas; NULL is fine */
 enum store_source { STORE_EVENT, STORE_INITIAL, STORE_LISTED, STORE_WRITE };
 int store_put(struct store *store, struct str json, enum store_source source,
               const struct object **ret_object, struct error *err);
+/* The same in two steps: the bytes as this store keeps them, in a new reference (NODE_NONE: err
+ * says why); and putting what store_parse() gave, here or in a store that drops as much, which
+ * takes over the reference, NODE_NONE too. Core. */
+node_t store_parse(struct store *store, struct str json, struct error *err);
+int store_put_root(struct store *store, node_t root, enum store_source source,
+                   const struct object **ret_object, struct error *err);
 /* A DELETED event (json: last state) or the answer to our own delete without finalizer or grace:
  * leaves a tombstone for that UID so that older events do not bring it back (R5). The deletion of
  * another incarnation than the one that is there changes nothing. Core. */
@@ -76,7 +82,9 @@ uint64_t store_noops(const struct store *store);
 uint64_t store_own_writes(const struct store *store);
 uint64_t store_passed_over(const struct store *store);
 size_t store_count(const struct store *store);
-uint64_t store_bytes(const struct store *store); /* estimate, for metrics */
+/* Bytes of the objects' nodes; what several share is divided among them (node_share()). Of many
+ * objects it is an estimate by some of them. Core. */
+uint64_t store_bytes(const struct store *store);
 
 /* Reading, inside a read section (or on the core). Borrowed until the section ends. */
 const struct object *store_get(const struct store *store, struct str ns, struct str name);

@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "cache/dag.h"
 
 static void free_group(struct limbo *limbo) {
     struct group *group = CONTAINER_OF(limbo, struct group, limbo);
@@ -225,17 +226,18 @@ static bool same_members(const struct dag *dag, node_t a, node_t b, const char *
     if (node_type(dag, a) != NODE_OBJECT || node_type(dag, b) != NODE_OBJECT ||
         node_count(dag, b) != count)
         return a == b;
+    const node_t *mine = dag_parts(dag, a), *theirs = dag_parts(dag, b);
+    bool same_keys = mine[0] == theirs[0];
     for (size_t i = 0; i < count; i++) {
+        if (same_keys && mine[i + 1] == theirs[i + 1])
+            continue;
         struct str key = node_key_at(dag, a, i);
-        node_t mine = node_at(dag, a, i), theirs = node_at(dag, b, i);
-        if (mine == theirs && str_equal(node_key_at(dag, b, i), key))
-            continue;
-        theirs = node_get(dag, b, key);
-        if (theirs == NODE_NONE)
+        node_t value = same_keys ? theirs[i + 1] : node_get(dag, b, key);
+        if (value == NODE_NONE)
             return false;
-        if (mine == theirs || (ignored && str_is(key, ignored)))
+        if (mine[i + 1] == value || (ignored && str_is(key, ignored)))
             continue;
-        if (deeper == NULL || !str_is(key, deeper) || !same(dag, mine, theirs))
+        if (deeper == NULL || !str_is(key, deeper) || !same(dag, mine[i + 1], value))
             return false;
     }
     return true;

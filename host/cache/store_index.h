@@ -40,7 +40,6 @@ struct entry { /* one namespace and name, from the first object to the last */
     struct owners *owners; /* NULL: none */
     struct labelled *labelled;
     uint64_t seen;   /* the replace in which it was last put */
-    uint64_t bytes;  /* what it added to the dag */
     bool distrusted; /* its version may be from a future that was rolled back */
     struct dag *dag;
     struct limbo limbo;
@@ -63,7 +62,7 @@ struct store {
     struct stream stream;   /* when there is one for all */
     struct map streams;     /* namespace → struct stream, when they are split */
     node_t last_version;    /* of the last event */
-    uint64_t bytes, noops, own_writes, passed_over;
+    uint64_t noops, own_writes, passed_over;
     struct entry *last; /* put: the next one may look like it; NULL: it is gone */
 };
 

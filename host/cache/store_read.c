@@ -1,12 +1,31 @@
 #include "base/list.h"
 #include "cache/store_index.h"
 
+enum { SAMPLE = 100 }; /* objects that stand for all */
+
 size_t store_count(const struct store *store) {
     return store->objects.count;
 }
 
+struct sample {
+    const struct dag *dag;
+    double bytes;
+    size_t left;
+};
+
+static bool weigh(void *context, const struct object *object) {
+    struct sample *sample = context;
+    sample->bytes += node_share(sample->dag, object->root);
+    return --sample->left > 0;
+}
+
 uint64_t store_bytes(const struct store *store) {
-    return store->bytes + store->objects.count * (sizeof(struct entry) + sizeof(struct object));
+    size_t count = store_count(store), size = count < SAMPLE ? count : SAMPLE;
+    struct sample sample = {.dag = store->options.dag, .left = size};
+    if (count == 0)
+        return 0;
+    store_each(store, (struct str){0}, weigh, &sample); /* in order of hashes: at random */
+    return (uint64_t)(sample.bytes / (double)size * (double)count);
 }
 
 uint64_t store_noops(const struct store *store) {

@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "cache/node.h"
+#include "cache/dag.h"
 
 enum { DROP = DAG_DROP_MANAGED_FIELDS | DAG_DROP_LAST_APPLIED };
 
@@ -222,10 +222,59 @@ static void guess_survives_each_failed_allocation(void **state) {
     dag_destroy(dag);
 }
 
+/* Objects of few parts, each of which many hold: their texts are compared whole. */
+static void guess_compares_what_many_hold_as_text(void **state) {
+    (void)state;
+    enum { PARTS = 12, HELD = 40 };
+    struct dag *dag = dag_create(NULL, NULL);
+    struct rng rng;
+    rng_init(&rng, 5);
+    struct strbuf parts[PARTS] = {{0}}, document = {0}, filler = {0};
+    node_t held[HELD] = {NODE_NONE};
+    size_t most = 0;
+    for (int i = 0; i < 20000; i++) /* texts are kept in relation to what there is */
+        strbuf_printf(&filler, "%s\"filler %d\"", i ? "," : "[", i);
+    strbuf_adds(&filler, "]");
+    node_t ballast = dag_parse(dag, strbuf_view(&filler), DROP, NULL);
+    for (int i = 0; i < PARTS; i++) {
+        strbuf_printf(&parts[i], "{\"part %d, long enough to be worth it, whatever comes\":", i);
+        random_value(&rng, &parts[i], 2);
+        strbuf_adds(&parts[i], "}");
+    }
+    for (int i = 0; i < 4000; i++) {
+        node_t *place = &held[rng_below(&rng, HELD)], like = held[rng_below(&rng, HELD)];
+        strbuf_clear(&document);
+        strbuf_printf(&document, "{\"id\":%d,\"x\":{\"a\":%s,\"id\":%d,\"b\":[%s,1,%s]}}", i % 50,
+                      parts[rng_below(&rng, PARTS)].data, i % 50,
+                      parts[rng_below(&rng, PARTS)].data, parts[rng_below(&rng, PARTS)].data);
+        node_t node = dag_parse_like(dag, strbuf_view(&document), DROP,
+                                     &(struct dag_guess){.like = like}, NULL);
+        same(dag, strbuf_view(&document), like);
+        damage(&rng, &document);
+        same(dag, strbuf_view(&document), like);
+        node_unref(dag, *place);
+        *place = node;
+        most = dag->texts.count > most ? dag->texts.count : most;
+    }
+    assert_true(most > PARTS / 2);
+    for (int i = 0; i < HELD; i++)
+        node_unref(dag, held[i]);
+    assert_int_equal(dag->texts.count, 0); /* they went with their nodes */
+    assert_int_equal(dag->texts.bytes, 0);
+    node_unref(dag, ballast);
+    assert_int_equal(dag_stats(dag).nodes, 0);
+    dag_destroy(dag);
+    for (int i = 0; i < PARTS; i++)
+        strbuf_finish(&parts[i]);
+    strbuf_finish(&document);
+    strbuf_finish(&filler);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(guess_accepts_what_is_json_and_nothing_else),
         cmocka_unit_test(guess_is_never_seen_in_what_comes_out),
+        cmocka_unit_test(guess_compares_what_many_hold_as_text),
         cmocka_unit_test(guess_changes_to_the_known_version),
         cmocka_unit_test(guess_survives_each_failed_allocation),
     };

@@ -232,6 +232,44 @@ static void patch_of_huge_arrays_takes_bounded_memory(void **state) {
     json_decref(to);
 }
 
+static void assert_changes(const char *from, const char *changes, const char *expected) {
+    struct strbuf buf = {0};
+    struct json_writer writer;
+    node_t a = parse(from), b = parse(changes);
+    json_writer_init(&writer, &buf);
+    int count = node_json_patch_changes(dag, a, b, &writer);
+    if (expected)
+        assert_string_equal(buf.data, expected);
+    else
+        assert_int_equal(count, ERROR_INVALID);
+    strbuf_finish(&buf);
+    node_unref(dag, a);
+    node_unref(dag, b);
+}
+
+static void patch_of_changes_says_what_they_say(void **state) {
+    (void)state;
+    const char *from = "{\"a\":{\"l\":[1,2],\"s\":\"x\"},\"n\":1}";
+    assert_changes(from, "[]", "[]");
+    assert_changes(from, "[{\"path\":[\"a\",\"s\"],\"value\":\"x\"}]", "[]");
+    assert_changes(from, "[{\"path\":[\"b\"]}]", "[]");
+    assert_changes(from, "[{\"path\":[\"a\",\"s\"]},{\"path\":[\"n\"],\"value\":2}]",
+                   "[{\"op\":\"remove\",\"path\":\"/a/s\"},"
+                   "{\"op\":\"replace\",\"path\":\"/n\",\"value\":2}]");
+    assert_changes(from, "[{\"path\":[\"a\",\"l\"],\"value\":[1,2,3]}]",
+                   "[{\"op\":\"add\",\"path\":\"/a/l/2\",\"value\":3}]");
+    assert_changes(from, "[{\"path\":[\"a\",\"x/y\"],\"value\":{\"z\":null}}]",
+                   "[{\"op\":\"add\",\"path\":\"/a/x~1y\",\"value\":{\"z\":null}}]");
+    assert_changes(from, "[{\"path\":[],\"value\":{\"n\":1}}]",
+                   "[{\"op\":\"remove\",\"path\":\"/a\"}]");
+}
+
+static void patch_of_changes_refuses_a_path_through_a_scalar(void **state) {
+    (void)state;
+    assert_changes("{\"n\":1}", "[{\"path\":[\"n\",\"x\"],\"value\":1}]", NULL);
+    assert_changes("{\"n\":1}", "[{\"path\":[\"m\",\"x\"]}]", NULL);
+}
+
 static int open_dag(void **state) {
     (void)state;
     dag = dag_create(NULL, NULL);
@@ -250,6 +288,8 @@ int main(void) {
         cmocka_unit_test(patch_of_arrays_is_minimal),
         cmocka_unit_test(patch_applied_to_the_first_gives_the_second),
         cmocka_unit_test(patch_of_huge_arrays_takes_bounded_memory),
+        cmocka_unit_test(patch_of_changes_says_what_they_say),
+        cmocka_unit_test(patch_of_changes_refuses_a_path_through_a_scalar),
     };
     return cmocka_run_group_tests(tests, open_dag, close_dag);
 }

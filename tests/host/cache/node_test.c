@@ -211,7 +211,7 @@ static void node_with_shares_the_rest(void **state) {
 static void node_memory_is_reused(void **state) {
     (void)state;
     struct dag *dag = dag_create(NULL, NULL);
-    uint64_t bytes = 0;
+    uint64_t bytes = mem_stats().bytes;
     struct rng rng;
     rng_init(&rng, 5);
     for (int round = 0; round < 400; round++) {
@@ -280,8 +280,58 @@ static void node_parse_survives_each_failed_allocation(void **state) {
     strbuf_finish(&json);
 }
 
+static void parse_of_one_value_leaves_what_is_behind_it(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t len; /* 0: refused */
+    } cases[] = {{"{\"a\":[1,{}]},\"next\":1}", 12},
+                 {"{}", 2},
+                 {"[]]", 2},
+                 {"\"x\",", 3},
+                 {"true}", 4},
+                 {"{\"a\":1", 0},
+                 {"}", 0},
+                 {"", 0}};
+    struct dag *dag = dag_create(NULL, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err;
+        size_t len = 0;
+        node_t node =
+            dag_parse_value(dag, str_of(cases[i].text), 0, &(struct dag_guess){0}, &len, &err);
+        assert_int_equal(len, cases[i].len);
+        assert_int_equal(node != NODE_NONE, cases[i].len > 0);
+        node_unref(dag, node);
+    }
+    dag_destroy(dag);
+}
+
+static void shares_of_all_references_are_all_bytes(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "{\"a\":{\"shared\":[1,2.5,1e400,true]},\"b\":\"text\"}",
+        "{\"a\":{\"shared\":[1,2.5,1e400,true]},\"c\":[\"text\",\"text\",null]}", "\"text\"",
+        "{\"b\":\"text\",\"a\":{}}"};
+    enum { COUNT = sizeof texts / sizeof *texts };
+    struct dag *dag = dag_create(NULL, NULL);
+    node_t roots[COUNT + 1];
+    double sum = 0;
+    for (size_t i = 0; i < COUNT; i++)
+        roots[i] = dag_parse(dag, str_of(texts[i]), 0, NULL);
+    roots[COUNT] = node_ref(dag, roots[0]);
+    for (size_t i = 0; i <= COUNT; i++)
+        sum += node_share(dag, roots[i]);
+    assert_int_equal((uint64_t)(sum + 0.5), dag_stats(dag).bytes);
+    assert_true(node_share(dag, NODE_NONE) == 0);
+    for (size_t i = 0; i <= COUNT; i++)
+        node_unref(dag, roots[i]);
+    dag_destroy(dag);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parse_of_one_value_leaves_what_is_behind_it),
+        cmocka_unit_test(shares_of_all_references_are_all_bytes),
         cmocka_unit_test(node_documents_come_back_as_they_were),
         cmocka_unit_test(node_numbers_are_exact_or_text),
         cmocka_unit_test(node_lookups_chain_over_what_is_absent),

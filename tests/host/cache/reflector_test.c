@@ -227,23 +227,93 @@ static void reflector_cut_between_pages_starts_over(void **state) {
     finish(&f);
 }
 
-static void reflector_watch_goes_on_after_a_normal_end(void **state) {
+/* An object that is refused is told and left out; what is no JSON says nothing about what is there.
+ */
+static void reflector_damaged_list_forgets_nothing(void **state) {
     (void)state;
     struct fixture f;
     setup(&f);
-    sync_by_stream(&f);
-    fake_pod(watch(&f), KUBE_MODIFIED, "a", 8);
-    fake_watch_end(watch(&f), 0, 0, 0);
-    assert_watching(&f, "8");
-    fake_bookmark(watch(&f), 12, false);
-    fake_watch_end(watch(&f), 0, 0, 0);
-    assert_watching(&f, "12");
-    fake_watch_end(watch(&f), 0, 0, 0); /* at once and empty */
-    assert_int_equal(f.reflector.phase, REFLECTOR_BACKING_OFF);
+    sync_by_list(&f);
+    fake_watch_end(watch(&f), ERROR_GONE, 410, 0);
     pass(&f, 0.8);
-    assert_watching(&f, "12");
-    assert_int_equal(f.reflector.lists, 1);
+    fake_item(list(&f), "a", 7);
+    fake_item_json(list(&f), "{\"metadata\":{\"name\":\"b\"},]}");
+    assert_int_equal(f.reflector.phase, REFLECTOR_BACKING_OFF);
+    assert_deltas(&f, "~a:7 ");
+    pass(&f, 1.6);
+    fake_item_json(list(&f), "{\"metadata\":{\"name\":\"c\",\"name\":\"d\"}}");
+    assert_int_equal(f.last_error, ERROR_REJECTED);
+    fake_item(list(&f), "a", 7);
+    mem_fail_at(0, /* forever= */ true);
+    fake_item(list(&f), "e", 8);
+    mem_fail_stop();
+    assert_int_equal(f.last_error, ERROR_NOMEM);
+    pass(&f, 3.2);
+    fake_item(list(&f), "a", 7);
+    fake_list_end(list(&f), "9", "");
+    assert_deltas(&f, "-b:2 ");
     finish(&f);
+}
+
+/* Its stream ends, or (cut) its connection. */
+static void end_stream(struct fixture *f, bool cut) {
+    fake_watch_end(watch(f), cut ? ERROR_UNAVAILABLE : 0, cut ? 200 : 0, 0);
+}
+
+static void reflector_ended_watch_is_followed_at_once(void **state) {
+    (void)state;
+    for (int cut = 0; cut < 2; cut++) {
+        struct fixture f;
+        setup(&f);
+        sync_by_stream(&f);
+        fake_pod(watch(&f), KUBE_MODIFIED, "a", 8);
+        for (int i = 0; i < 20; i++) { /* as often as it happens */
+            pass(&f, 1);
+            end_stream(&f, cut);
+            assert_watching(&f, "8");
+        }
+        fake_bookmark(watch(&f), 12, false);
+        pass(&f, 1);
+        end_stream(&f, cut);
+        assert_watching(&f, "12");
+        assert_int_equal(f.last_error, 0); /* nobody has to know */
+        assert_int_equal(f.reflector.lists, 1);
+        fake_watch_end(watch(&f), ERROR_UNAVAILABLE, 0, 0); /* refused: there is no server */
+        assert_int_equal(f.reflector.phase, REFLECTOR_BACKING_OFF);
+        assert_int_equal(f.last_error, ERROR_UNAVAILABLE);
+        finish(&f);
+    }
+}
+
+/* A server that answers and cuts does not make us spin, whether it brings something or not. */
+static void reflector_backs_off_when_watches_end_at_once(void **state) {
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct fixture f;
+        bool cut = i & 1, brings = i & 2;
+        setup(&f);
+        sync_by_stream(&f);
+        int watches = f.fake.watches, version = 6;
+        for (int tenths = 0; tenths < 36000; tenths++) {
+            for (int at_once = 0; f.reflector.phase == REFLECTOR_WATCHING; at_once++) {
+                assert_int_equal(at_once, 0);
+                if (brings)
+                    fake_pod(watch(&f), KUBE_MODIFIED, "a", version++);
+                end_stream(&f, cut);
+            }
+            pass(&f, 0.1);
+        }
+        assert_in_range(f.fake.watches - watches, 3600 / 30, 3600 / 12); /* in an hour */
+        assert_int_equal(f.last_error, ERROR_UNAVAILABLE);
+        assert_int_equal(f.reflector.lists, 1);
+        while (f.reflector.phase != REFLECTOR_WATCHING)
+            pass(&f, 1);
+        pass(&f, 121); /* well again */
+        end_stream(&f, cut);
+        end_stream(&f, cut);
+        assert_true(f.reflector.retry.due - loop_now(f.loop) <= 800 * NS_PER_MS);
+        finish(&f);
+    }
 }
 
 static void reflector_cut_watch_goes_on_without_relist(void **state) {
@@ -290,6 +360,7 @@ static void reflector_gone_watch_relists(void **state) {
     setup(&f);
     sync_by_stream(&f);
     fake_pod(watch(&f), KUBE_MODIFIED, "a", 6);
+    pass(&f, 1);
     fake_watch_end(watch(&f), ERROR_GONE, 410, 0);
     assert_streaming(&f, "6");
     fake_pod(watch(&f), KUBE_ADDED, "b", 2);
@@ -297,7 +368,9 @@ static void reflector_gone_watch_relists(void **state) {
     fake_bookmark(watch(&f), 12, true);
     assert_deltas(&f, "~a:6 +c:11 -a:6 ");
     assert_int_equal(f.synced, 1);
-    fake_watch_end(watch(&f), ERROR_GONE, 410, 0); /* progress: at once */
+    fake_watch_end(watch(&f), ERROR_GONE, 410, 0); /* again, and at once: after a while */
+    assert_int_equal(f.reflector.phase, REFLECTOR_BACKING_OFF);
+    pass(&f, 0.8);
     assert_streaming(&f, "12");
     fake_bookmark(watch(&f), 13, true);
     finish(&f);
@@ -318,6 +391,7 @@ static void reflector_gone_pages_become_one_list(void **state) {
     fake_list_end(list(&f), "9", "");
     assert_deltas(&f, "+a:1i +gone:2i -gone:2 ");
     fake_pod(watch(&f), KUBE_MODIFIED, "a", 10);
+    pass(&f, 1);
     fake_watch_end(watch(&f), ERROR_GONE, 410, 0);
     assert_string_equal(list(&f)->version, "10"); /* from a version: whole, from the cache */
     assert_int_equal(list(&f)->options.limit, 0);
@@ -368,6 +442,7 @@ static void reflector_follows_a_restored_server(void **state) {
     setup(&f);
     sync_by_stream(&f);
     fake_pod(watch(&f), KUBE_MODIFIED, "a", 100);
+    pass(&f, 1);
     fake_watch_end(watch(&f), ERROR_GONE, 410, 0);
     assert_streaming(&f, "100");
     fake_pod(watch(&f), KUBE_ADDED, "a", 50);
@@ -493,7 +568,9 @@ int main(void) {
         cmocka_unit_test(reflector_stream_without_end_falls_back),
         cmocka_unit_test(reflector_cut_in_the_first_list_starts_over),
         cmocka_unit_test(reflector_cut_between_pages_starts_over),
-        cmocka_unit_test(reflector_watch_goes_on_after_a_normal_end),
+        cmocka_unit_test(reflector_damaged_list_forgets_nothing),
+        cmocka_unit_test(reflector_ended_watch_is_followed_at_once),
+        cmocka_unit_test(reflector_backs_off_when_watches_end_at_once),
         cmocka_unit_test(reflector_cut_watch_goes_on_without_relist),
         cmocka_unit_test(reflector_throttled_waits_as_told),
         cmocka_unit_test(reflector_gone_watch_relists),

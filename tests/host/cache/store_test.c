@@ -492,6 +492,37 @@ static void store_pins_outlive_what_the_store_forgot(void **state) {
     finish(&f);
 }
 
+/* What the metrics moonlet_cache_node_bytes and moonlet_cache_bytes say. */
+static void store_gives_back_what_updates_and_deletes_leave(void **state) {
+    (void)state;
+    struct fixture f;
+    char name[16], rest[128];
+    uint64_t bytes[4] = {0}, of_kind[4] = {0};
+    setup(&f);
+    assert_int_equal(store_bytes(f.store), 0);
+    for (int round = 0; round < 4; round++) { /* added, changed, changed back, gone */
+        for (int i = 0; i < 150; i++) {
+            snprintf(name, sizeof name, "pod-%d", i);
+            snprintf(rest, sizeof rest, ",\"annotations\":{\"note\":\"%0*d\"}", round == 1 ? 40 : 4,
+                     i);
+            if (round < 3)
+                put(&f, STORE_EVENT, "ns", name, name, 100 * (round + 1) + i, rest);
+            else
+                delete_event(&f, name, name, 100 * (round + 1) + i);
+        }
+        bytes[round] = dag_stats(f.dag).bytes;
+        of_kind[round] = store_bytes(f.store);
+    }
+    assert_true(bytes[1] > bytes[0]);
+    assert_int_equal(bytes[2], bytes[0]);
+    assert_true(bytes[3] < bytes[0] / 10); /* the last event's version, tombstones */
+    assert_in_range(of_kind[0], bytes[0] / 10 * 8, bytes[0]); /* a sample; indexes share strings */
+    assert_in_range(of_kind[1], bytes[1] / 10 * 8, bytes[1]);
+    assert_int_equal(of_kind[2], of_kind[0]);
+    assert_int_equal(of_kind[3], 0);
+    finish(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(store_events_become_changes),
@@ -512,6 +543,7 @@ int main(void) {
         cmocka_unit_test(store_nonsense_is_rejected),
         cmocka_unit_test(store_put_survives_each_failed_allocation),
         cmocka_unit_test(store_pins_outlive_what_the_store_forgot),
+        cmocka_unit_test(store_gives_back_what_updates_and_deletes_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,8 +138,17 @@ void fake_watch_end(struct kube_watch *watch, int code, int status, uint64_t ret
 void fake_item(struct kube_list *list, const char *name, int version) {
     char json[512];
     pod_json(json, list->options.select.ns, name, version);
-    if (list->open)
-        list->options.on_item(list->options.context, str_of(json));
+    fake_item_json(list, json);
+}
+
+/* The list ends with the error that its owner gives. */
+void fake_item_json(struct kube_list *list, const char *json) {
+    struct error err = {0};
+    struct kube_list_options options = list->options;
+    if (!list->open || options.on_item(options.context, str_of(json), &err) == 0)
+        return;
+    list->open = false;
+    options.on_done(options.context, NULL, NULL, &err);
 }
 
 void fake_list_end(struct kube_list *list, const char *version, const char *token) {

@@ -42,6 +42,7 @@ void fake_bookmark(struct kube_watch *watch, int version, bool ends_initial);
 /* code 0: a normal end */
 void fake_watch_end(struct kube_watch *watch, int code, int status, uint64_t retry_after_ns);
 void fake_item(struct kube_list *list, const char *name, int version);
+void fake_item_json(struct kube_list *list, const char *json);
 void fake_list_end(struct kube_list *list, const char *version, const char *token);
 void fake_list_fail(struct kube_list *list, int code, int status, uint64_t retry_after_ns);
 void fake_resolve(struct discovery_lookup *lookup, const struct kube_resource *resource, int code);
