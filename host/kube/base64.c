@@ -2,14 +2,19 @@
 
 void base64_encode(struct strbuf *out, const char *data, size_t len) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < len; i += 3) {
+    char *at = strbuf_reserve(out, (len + 2) / 3 * 4);
+    if (at)
+        *at = '\0'; /* of nothing, the empty text */
+    for (size_t i = 0; at && i < len; i += 3) {
         uint32_t bits = (uint32_t)(unsigned char)data[i] << 16;
         bits |= i + 1 < len ? (uint32_t)(unsigned char)data[i + 1] << 8 : 0;
         bits |= i + 2 < len ? (unsigned char)data[i + 2] : 0;
-        strbuf_addc(out, digits[bits >> 18]);
-        strbuf_addc(out, digits[bits >> 12 & 63]);
-        strbuf_addc(out, i + 1 < len ? digits[bits >> 6 & 63] : '=');
-        strbuf_addc(out, i + 2 < len ? digits[bits & 63] : '=');
+        *at++ = digits[bits >> 18];
+        *at++ = digits[bits >> 12 & 63];
+        *at++ = i + 1 < len ? digits[bits >> 6 & 63] : '=';
+        *at++ = i + 2 < len ? digits[bits & 63] : '=';
+        *at = '\0';
+        out->len += 4;
     }
 }
 

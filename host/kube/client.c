@@ -23,13 +23,13 @@ struct kube_call {
     struct kube_client *client;
     struct kube_waiter waiter; /* for credentials */
     bool stream, retried;
-    bool ok; /* the headers said 2xx */
+    int status; /* the headers said; 0: none came */
     char *method, *url, *accept, *content_type;
     struct strbuf body; /* ours */
     uint64_t timeout_ns;
     struct kube_identity *identity; /* of the request under way */
     struct http_call *http;         /* under way, or NULL */
-    struct strbuf refusal;          /* body of a stream's answer that is no 2xx */
+    struct strbuf refusal;          /* body that comes in pieces of an answer that is no 2xx */
     void (*data)(void *context, const char *bytes, size_t len);
     void (*done)(void *context, const struct kube_answer *answer, const struct error *err);
     void *context;
@@ -62,12 +62,16 @@ static void end(struct kube_call *call, const struct kube_answer *answer, const 
 
 static void on_headers(void *context, const struct http_answer *answer) {
     struct kube_call *call = context;
-    call->ok = answer->status >= 200 && answer->status < 300;
+    call->status = answer->status;
+}
+
+static bool is_ok(int status) {
+    return status >= 200 && status < 300;
 }
 
 static void on_data(void *context, const char *bytes, size_t len) {
     struct kube_call *call = context;
-    if (call->ok)
+    if (is_ok(call->status))
         call->data(call->context, bytes, len); /* may cancel: nothing after it */
     else if (call->refusal.len < ERROR_BODY_MAX)
         strbuf_add(&call->refusal, bytes, len);
@@ -104,11 +108,14 @@ static void on_done(void *context, const struct http_answer *answer, struct str 
     if (options->on_request)
         options->on_request(options->context, call->method, failure ? 0 : status);
     if (failure) {
-        end(call, NULL, failure);
+        struct error cut = *failure;
+        if (call->stream && is_ok(call->status))
+            cut.status = call->status;
+        end(call, NULL, &cut);
         return;
     }
-    struct kube_answer ours = {status, call->stream ? strbuf_view(&call->refusal) : body};
-    if (status >= 200 && status < 300) {
+    struct kube_answer ours = {status, call->data ? strbuf_view(&call->refusal) : body};
+    if (is_ok(status)) {
         end(call, &ours, NULL);
         return;
     }
@@ -155,11 +162,11 @@ static int start_http(struct kube_call *call, struct error *err) {
                                    .tls = &call->identity->tls,
                                    .proxy = config->proxy_url,
                                    .timeout_ns = call->timeout_ns,
-                                   .max_body = call->stream ? 0 : CALL_BODY_MAX,
+                                   .max_body = call->data ? 0 : CALL_BODY_MAX,
                                    .stream = call->stream,
                                    .gzip = !call->stream, /* lists; a watch is told at once */
                                    .on_headers = on_headers,
-                                   .on_data = call->stream ? on_data : NULL,
+                                   .on_data = call->data ? on_data : NULL,
                                    .on_done = on_done,
                                    .context = call};
     struct http_transport *transport = transport_of(call);
@@ -241,7 +248,7 @@ struct kube_call *kube_call_start(struct kube_client *client, const struct kube_
                                   void (*done)(void *context, const struct kube_answer *answer,
                                                const struct error *err),
                                   void *context, struct error *err) {
-    struct kube_call callbacks = {.done = done, .context = context};
+    struct kube_call callbacks = {.data = request->on_data, .done = done, .context = context};
     return start(client, request, &callbacks, err);
 }
 

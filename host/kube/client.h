@@ -43,6 +43,8 @@ struct kube_request {
     const char *accept;       /* NULL = application/json */
     struct str body;          /* copied */
     uint64_t timeout_ns;      /* 0 = 60 s for calls, none for streams */
+    /* The 2xx body in pieces, as they come; may cancel. NULL: whole, in the answer. */
+    void (*on_data)(void *context, const char *bytes, size_t len);
 };
 
 struct kube_answer {
@@ -61,7 +63,7 @@ struct kube_call *kube_call_start(struct kube_client *client, const struct kube_
 void kube_call_cancel(struct kube_call *call); /* no callback comes; NULL is fine */
 
 /* Like a call, but the 2xx body comes in pieces and does not time out (watch, logs). `done` has
- * err NULL when the server ended the stream normally. */
+ * err NULL when the server ended the stream normally, and err->status 200 when it was cut. */
 struct kube_call *kube_stream_start(struct kube_client *client, const struct kube_request *request,
                                     void (*data)(void *context, const char *bytes, size_t len),
                                     void (*done)(void *context, const struct kube_answer *answer,

@@ -177,6 +177,7 @@ static void on_done(void *context, const struct kube_answer *answer, const struc
     } else if (watch->rest.len) {
         error_set(&err, ERROR_UNAVAILABLE, "watch %s: the stream ended in the middle of a frame",
                   watch->path);
+        err.status = 200;
         failure = &err;
     }
     watch->on_end(watch->context, failure ? &err : NULL);

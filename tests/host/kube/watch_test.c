@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "kube/support/fake_transport.h"
+#include "json/scan.h"
 
 static const struct kube_resource pods = {.group = "",
                                           .version = "v1",
@@ -48,11 +49,12 @@ static void on_end(void *context, const struct error *err) {
         world->err = *err;
 }
 
-static void on_item(void *context, struct str object) {
+static int on_item(void *context, struct str object, struct error *err) {
     struct world *world = context;
     strbuf_printf(&world->log, STR_FORMAT ";", STR_ARG(object));
     if (world->close_at && --world->close_at == 0)
         kube_list_cancel(world->list);
+    return json_check(object, err);
 }
 
 static void on_done(void *context, const char *version, const char *more, const struct error *err) {
@@ -85,7 +87,7 @@ static void end(struct world *world) {
     assert_int_equal(mem_stats().blocks, world->before.blocks);
 }
 
-static void open_watch(struct world *world) {
+static void ask_watch(struct world *world) {
     struct kube_watch_options options = {.select = {.resource = &pods},
                                          .resource_version = "5",
                                          .on_event = on_event,
@@ -96,6 +98,10 @@ static void open_watch(struct world *world) {
     strbuf_finish(&world->log);
     world->watch = kube_watch_open(world->client, &options, NULL);
     assert_non_null(world->watch);
+}
+
+static void open_watch(struct world *world) {
+    ask_watch(world);
     fake_transport_headers(&world->watches, 200, NULL, 0);
 }
 
@@ -151,9 +157,14 @@ static void watch_end_is_normal_only_between_frames(void **state) {
     fake_transport_end(&world.watches, NULL);
     assert_int_equal(world.ends, 1);
     assert_int_equal(world.err.code, ERROR_UNAVAILABLE);
+    assert_int_equal(world.err.status, 200);
     open_watch(&world);
     fake_transport_fail(&world.watches, ERROR_UNAVAILABLE, 0);
+    assert_int_equal(world.err.status, 200); /* cut */
     assert_string_equal(world.err.message, "watch /api/v1/pods: the network is away");
+    ask_watch(&world);
+    fake_transport_fail(&world.watches, ERROR_UNAVAILABLE, 0);
+    assert_int_equal(world.err.status, 0); /* refused */
     end(&world);
 }
 
@@ -241,34 +252,128 @@ static void start_list(struct world *world, const char *more) {
     assert_non_null(world->list);
 }
 
+static bool list_answer(struct world *world, const char *text, size_t piece) {
+    size_t len = strlen(text);
+    fake_transport_headers(&world->calls, 200, NULL, 0);
+    for (size_t at = 0; at < len; at += piece)
+        if (!fake_transport_data(&world->calls, text + at, len - at < piece ? len - at : piece))
+            return false;
+    fake_transport_end(&world->calls, NULL);
+    return true;
+}
+
+/* Those that are told before the answer is complete among them. */
 static void list_bad_answers_are_protocol_errors(void **state) {
     (void)state;
     static const struct {
         int status;
         const char *body;
         int code;
+        const char *message;
     } cases[] = {
-        {200, "", ERROR_PROTOCOL},
-        {200, "[]", ERROR_PROTOCOL},
-        {200, "{}", ERROR_PROTOCOL},
-        {200, "{\"items\":[]}", ERROR_PROTOCOL},
-        {200, "{\"metadata\":{\"resourceVersion\":\"5\"}}", ERROR_PROTOCOL},
-        {200, "{\"metadata\":{\"resourceVersion\":5},\"items\":[]}", ERROR_PROTOCOL},
-        {200, "{\"metadata\":7,\"items\":[]}", ERROR_PROTOCOL},
-        {200, "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":{}}", ERROR_PROTOCOL},
-        {200, "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[7]}", ERROR_PROTOCOL},
-        {200, "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[{}", ERROR_PROTOCOL},
-        {410, "{\"kind\":\"Status\",\"reason\":\"Expired\"}", ERROR_GONE},
+        {200, "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[{}],\"items\":[null]}",
+         ERROR_PROTOCOL, "item 2: it is no object"},
+        {200, "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[{},]}", ERROR_PROTOCOL,
+         "item 2: it is no object"},
+        {200, "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[{}}", ERROR_PROTOCOL, "byte"},
+        {200, "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[{}]} x", ERROR_PROTOCOL,
+         "byte"},
+        {200,
+         "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[{},{\"metadata\":{\"name\":"
+         "\"web\",\"namespace\":\"team\"},\"spec\":{]}]}",
+         ERROR_PROTOCOL, "item 2 team/web: byte"},
+        {200, "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[{} {}]}", ERROR_PROTOCOL,
+         "item 1: byte"},
+        {200, "{\"metadata\":{\"resourceVersion\":\"5\"},\"\\\"items\":[{}]}", ERROR_PROTOCOL,
+         "the answer is no list"},
+        {200, "{\"a\":{\"items\":[{}]},\"metadata\":{\"resourceVersion\":\"5\"}}", ERROR_PROTOCOL,
+         "the answer is no list"},
+        {200, "", ERROR_PROTOCOL, ""},
+        {200, "[]", ERROR_PROTOCOL, ""},
+        {200, "{}", ERROR_PROTOCOL, ""},
+        {200, "{\"items\":[]}", ERROR_PROTOCOL, ""},
+        {200, "{\"metadata\":{\"resourceVersion\":\"5\"}}", ERROR_PROTOCOL, ""},
+        {200, "{\"metadata\":{\"resourceVersion\":5},\"items\":[]}", ERROR_PROTOCOL, ""},
+        {200, "{\"metadata\":7,\"items\":[]}", ERROR_PROTOCOL, ""},
+        {200, "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":{}}", ERROR_PROTOCOL, ""},
+        {200, "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[7]}", ERROR_PROTOCOL, ""},
+        {200, "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[{}", ERROR_PROTOCOL, ""},
+        {410, "{\"kind\":\"Status\",\"reason\":\"Expired\"}", ERROR_GONE, ""},
     };
     struct world world;
     begin(&world);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         start_list(&world, NULL);
-        fake_transport_answer(&world.calls, cases[i].status, cases[i].body);
+        if (*cases[i].body)
+            fake_transport_answer(&world.calls, cases[i].status, cases[i].body);
+        else
+            list_answer(&world, "", 1);
         assert_int_equal(world.ends, 1);
-        if (world.err.code != cases[i].code)
+        if (world.err.code != cases[i].code || strstr(world.err.message, cases[i].message) == NULL)
             fail_msg("%s: %s", cases[i].body, world.err.message);
         assert_non_null(strstr(world.err.message, "list /api/v1/pods: "));
+    }
+    end(&world);
+}
+
+/* As a proxy ends an answer: well, and in the middle. */
+static void list_cut_short_anywhere_is_an_error(void **state) {
+    (void)state;
+    static const char text[] = "{\"items\":[{\"a\":[1]},{\"b\":\"]}\"}],\"metadata\":"
+                               "{\"resourceVersion\":\"9\"}}";
+    struct world world;
+    begin(&world);
+    for (size_t len = 1; len < sizeof text - 1; len++) {
+        char part[sizeof text] = "";
+        memcpy(part, text, len);
+        start_list(&world, NULL);
+        assert_true(list_answer(&world, part, 7));
+        assert_int_equal(world.ends, 1);
+        assert_int_equal(world.err.code, ERROR_PROTOCOL);
+    }
+    end(&world);
+}
+
+static void list_items_come_before_the_answer_is_complete(void **state) {
+    (void)state;
+    static const char first[] = "{\"items\":[{\"a\":1},{\"b\":";
+    struct world world;
+    begin(&world);
+    start_list(&world, NULL);
+    assert_true(fake_transport_request(&world.calls)->gzip);
+    fake_transport_headers(&world.calls, 200, NULL, 0);
+    fake_transport_data(&world.calls, first, strlen(first));
+    assert_string_equal(world.log.data, "{\"a\":1};");
+    fake_transport_fail(&world.calls, ERROR_UNAVAILABLE, 0);
+    assert_int_equal(world.ends, 1);
+    assert_string_equal(world.err.message, "list /api/v1/pods: the network is away");
+    end(&world);
+}
+
+static void list_may_be_split_anywhere(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *expected;
+    } cases[] = {
+        {"{\"kind\":\"PodList\",\"metadata\":{\"resourceVersion\":\"9\",\"continue\":\"t\","
+         "\"managed\":[[]]},\"items\":[{\"a\":\"\\\\\"},{\"b\":\"}],\\\"\"}]}\n",
+         "{\"a\":\"\\\\\"};{\"b\":\"}],\\\"\"};9/t"},
+        {" { \"items\" : [ {\"a\":[{},[1,2]]} , {\"items\":[3]}\n] ,\r\n\"metadata\" : "
+         "{\"resourceVersion\":\"9\"} , \"kind\":\"PodList\" } ",
+         "{\"a\":[{},[1,2]]};{\"items\":[3]};9/"},
+        {"{\"it\\u0065ms\":[{\"a\":1}, {}],\"metadata\":{\"resourceVersion\":\"9\"}}",
+         "{\"a\":1};{};9/"},
+        {"{\"metadata\":{\"resourceVersion\":\"9\",\"items\":[5]},\"items\":[ ]}", "9/"},
+    };
+    struct world world;
+    begin(&world);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (size_t size = 1; size <= strlen(cases[i].text); size++) {
+            start_list(&world, NULL);
+            assert_true(list_answer(&world, cases[i].text, size));
+            assert_int_equal(world.err.code, 0);
+            assert_string_equal(world.log.data, cases[i].expected);
+        }
     }
     end(&world);
 }
@@ -354,6 +459,9 @@ int main(void) {
         cmocka_unit_test(watch_closed_by_its_own_event_hears_no_more),
         cmocka_unit_test(watch_asks_for_what_was_selected),
         cmocka_unit_test(list_bad_answers_are_protocol_errors),
+        cmocka_unit_test(list_cut_short_anywhere_is_an_error),
+        cmocka_unit_test(list_items_come_before_the_answer_is_complete),
+        cmocka_unit_test(list_may_be_split_anywhere),
         cmocka_unit_test(list_gives_items_version_and_token),
         cmocka_unit_test(list_cancelled_hears_no_more),
         cmocka_unit_test(watch_and_list_survive_each_failed_allocation),
