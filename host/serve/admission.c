@@ -6,6 +6,8 @@
 #include "json/scan.h"
 #include "json/write.h"
 
+enum { USUAL_INFO = 1024, USUAL_ANSWER = 1024 };
+
 /* Reading: one member at a time; `member` gets the key and must step over the value. */
 
 typedef int (*read_member)(void *context, struct json_scanner *scanner, struct str key,
@@ -25,24 +27,21 @@ static int read_object(struct json_scanner *scanner, read_member member, void *c
     return rc;
 }
 
-/* A raw value that is a string, null or absent, as text. */
-static int read_text(struct str raw, const char *what, char *out, size_t size, struct error *err) {
-    struct json_scanner scanner;
+/* The value of the member `what`, which is a string or null, as text. */
+static int read_text(struct json_scanner *scanner, const char *what, char *out, size_t size,
+                     struct error *err) {
     enum json_token token;
-    json_scanner_init(&scanner, raw.data, raw.len);
-    int rc = json_next(&scanner, &token, err);
-    if (rc == 0 && token != JSON_TOKEN_NULL) {
-        if (token != JSON_TOKEN_STRING)
-            rc = error_set(err, ERROR_REJECTED, "%s is not a string", what);
-        else if (scanner.text.len >= size || memchr(scanner.text.data, 0, scanner.text.len))
-            rc = error_set(err, ERROR_REJECTED, "%s is no such text", what);
-        else {
-            memcpy(out, scanner.text.data, scanner.text.len);
-            out[scanner.text.len] = '\0';
-        }
-    }
-    json_scanner_finish(&scanner);
-    return rc;
+    int rc = json_next(scanner, &token, err);
+    if (rc < 0 || token == JSON_TOKEN_NULL)
+        return rc;
+    struct str text = scanner->text;
+    if (token != JSON_TOKEN_STRING)
+        return error_set(err, ERROR_REJECTED, "%s is not a string", what);
+    if (text.len >= size || memchr(text.data, 0, text.len))
+        return error_set(err, ERROR_REJECTED, "%s is no such text", what);
+    memcpy(out, text.data, text.len);
+    out[text.len] = '\0';
+    return 0;
 }
 
 struct text_member {
@@ -51,15 +50,13 @@ struct text_member {
     size_t size;
 };
 
-/* The member as text when it is one of `texts` ({0} ends them); *ret_raw is its value. */
+/* The member as text when it is one of `texts` ({0} ends them); else it is stepped over. */
 static int read_known(const struct text_member *texts, struct str key, struct json_scanner *scanner,
-                      struct str *ret_raw, struct error *err) {
+                      struct error *err) {
     while (texts->key && !str_is(key, texts->key))
         texts++;
-    int rc = json_skip(scanner, ret_raw, err);
-    return rc < 0 || texts->key == NULL
-               ? rc
-               : read_text(*ret_raw, texts->key, texts->out, texts->size, err);
+    return texts->key ? read_text(scanner, texts->key, texts->out, texts->size, err)
+                      : json_skip(scanner, NULL, err);
 }
 
 static int skip_rest(struct json_scanner *scanner, struct error *err) {
@@ -71,9 +68,45 @@ static int skip_rest(struct json_scanner *scanner, struct error *err) {
 
 struct admission_reader {
     struct admission_review *review;
-    struct json_writer info;
+    const char *kept; /* of the request: up to here it is in info, or left out */
     bool requested;
 };
+
+static void keep_until(struct admission_reader *reader, const char *end) {
+    strbuf_add(&reader->review->info, reader->kept, (size_t)(end - reader->kept));
+    reader->kept = end;
+}
+
+/* One of the two objects. */
+static int take_reviewed(struct admission_review *review, struct str *object,
+                         struct json_scanner *scanner, struct error *err) {
+    struct str ahead = json_value_ahead(scanner);
+    bool old = object == &review->old;
+    size_t len;
+    if (object->len > 0)
+        return error_set(err, ERROR_REJECTED, "the object stands there twice");
+    if (review->take && ahead.len > 0 && ahead.data[0] == '{') {
+        int rc = review->take(review->context, old, ahead, &len, err);
+        if (rc < 0)
+            return error_prefix(err, old ? "oldObject" : "object");
+        json_value_taken(scanner, len);
+        *object = str_n(ahead.data, len);
+        return 0;
+    }
+    int rc = json_skip(scanner, object, err);
+    if (rc == 0 && str_is(*object, "null"))
+        *object = str_of("");
+    return rc;
+}
+
+static int read_reviewed(struct admission_reader *reader, struct str *object,
+                         struct json_scanner *scanner, struct error *err) {
+    keep_until(reader, json_value_ahead(scanner).data);
+    int rc = take_reviewed(reader->review, object, scanner, err);
+    strbuf_adds(&reader->review->info, "null");
+    reader->kept = scanner->at;
+    return rc;
+}
 
 static int on_request_member(void *context, struct json_scanner *scanner, struct str key,
                              struct error *err) {
@@ -84,20 +117,11 @@ static int on_request_member(void *context, struct json_scanner *scanner, struct
                                         {"namespace", review->ns, sizeof review->ns},
                                         {"name", review->name, sizeof review->name},
                                         {0}};
-    struct str *object = str_is(key, "object")      ? &review->object
-                         : str_is(key, "oldObject") ? &review->old
-                                                    : NULL;
-    struct str raw;
-    if (object) {
-        int rc = json_skip(scanner, object, err);
-        if (rc == 0 && str_is(*object, "null"))
-            *object = str_of("");
-        return rc;
-    }
-    json_write_key(&reader->info, key);
-    int rc = read_known(texts, key, scanner, &raw, err);
-    json_write_raw(&reader->info, raw);
-    return rc;
+    if (str_is(key, "object"))
+        return read_reviewed(reader, &review->object, scanner, err);
+    if (str_is(key, "oldObject"))
+        return read_reviewed(reader, &review->old, scanner, err);
+    return read_known(texts, key, scanner, err);
 }
 
 static int on_review_member(void *context, struct json_scanner *scanner, struct str key,
@@ -105,15 +129,14 @@ static int on_review_member(void *context, struct json_scanner *scanner, struct 
     struct admission_reader *reader = context;
     const struct text_member texts[] = {
         {"apiVersion", reader->review->api_version, sizeof reader->review->api_version}, {0}};
-    struct str raw;
     if (!str_is(key, "request"))
-        return read_known(texts, key, scanner, &raw, err);
+        return read_known(texts, key, scanner, err);
     if (reader->requested)
         return error_set(err, ERROR_REJECTED, "request stands there twice");
     reader->requested = true;
-    json_write_object_begin(&reader->info);
+    reader->kept = json_value_ahead(scanner).data;
     int rc = read_object(scanner, on_request_member, reader, err);
-    json_write_object_end(&reader->info);
+    keep_until(reader, scanner->at);
     return rc;
 }
 
@@ -140,9 +163,9 @@ static int check_review(const struct admission_reader *reader, struct error *err
 
 int admission_review_parse(struct admission_review *review, struct str body, struct error *err) {
     struct json_scanner scanner;
-    *review = (struct admission_review){0};
+    *review = (struct admission_review){.take = review->take, .context = review->context};
     struct admission_reader reader = {.review = review};
-    json_writer_init(&reader.info, &review->info);
+    strbuf_reserve(&review->info, USUAL_INFO);
     json_scanner_init(&scanner, body.data, body.len);
     int rc = read_object(&scanner, on_review_member, &reader, err);
     if (rc == 0)
@@ -188,6 +211,7 @@ void admission_answer_write(const struct admission_review *review,
                             const struct admission_answer *answer, struct strbuf *out) {
     struct json_writer writer;
     json_writer_init(&writer, out);
+    strbuf_reserve(out, USUAL_ANSWER);
     write_head(&writer, review->api_version, "admission.k8s.io/v1", "AdmissionReview", review->uid);
     json_write_key(&writer, str_of("allowed"));
     json_write_bool(&writer, answer->allowed);
@@ -238,10 +262,9 @@ static int on_conversion_request(void *context, struct json_scanner *scanner, st
         {"uid", review->uid, sizeof review->uid},
         {"desiredAPIVersion", review->desired, sizeof review->desired},
         {0}};
-    struct str raw;
     if (str_is(key, "objects"))
         return read_objects(review, scanner, err);
-    return read_known(texts, key, scanner, &raw, err);
+    return read_known(texts, key, scanner, err);
 }
 
 static int on_conversion_member(void *context, struct json_scanner *scanner, struct str key,
@@ -249,10 +272,9 @@ static int on_conversion_member(void *context, struct json_scanner *scanner, str
     struct conversion_review *review = context;
     const struct text_member texts[] = {
         {"apiVersion", review->api_version, sizeof review->api_version}, {0}};
-    struct str raw;
     if (str_is(key, "request"))
         return read_object(scanner, on_conversion_request, review, err);
-    return read_known(texts, key, scanner, &raw, err);
+    return read_known(texts, key, scanner, err);
 }
 
 int conversion_review_parse(struct conversion_review *review, struct str body, struct error *err) {

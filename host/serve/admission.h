@@ -13,14 +13,18 @@
  * Threads: pure. Yields: never.
  */
 struct admission_review {
+    /* Asked, when it is not NULL, for the length of the object that stands at `ahead`, which it may
+     * keep in a form of its own: then it is read once. A negative code ends the parsing. */
+    int (*take)(void *context, bool old, struct str ahead, size_t *ret_len, struct error *err);
+    void *context;
     char api_version[64]; /* "admission.k8s.io/v1", as the server said it; "" when absent */
     char uid[128], operation[16], ns[64], name[256]; /* "" when absent */
     struct str object, old;                          /* raw JSON; "" when absent or null */
-    struct strbuf info; /* the request without object and oldObject, JSON */
+    struct strbuf info; /* the request as it came, with null for object and oldObject */
 };
-/* `body` must outlive it. 0, REJECTED (one sentence; api_version and uid are set as far as they
- * were read, so that the refusal can name them), NOMEM. Pair with admission_review_finish(),
- * also after a failure. */
+/* `take` and its context are set, the rest is filled. `body` must outlive it. 0, REJECTED (one
+ * sentence; api_version and uid are set as far as they were read, so that the refusal can name
+ * them), NOMEM. Pair with admission_review_finish(), also after a failure. */
 int admission_review_parse(struct admission_review *review, struct str body, struct error *err);
 void admission_review_finish(struct admission_review *review);
 

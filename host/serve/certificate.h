@@ -57,6 +57,9 @@ int certificate_check_key(const char *pem, const char *key, struct error *err);
  * REJECTED with the reason. CAs of the bundle that are not valid at `now` do not count. */
 int certificate_verify(const char *pem, const char *bundle, int64_t now, struct error *err);
 
+/* Random bytes for a secret, as hex: `size` - 1 digits, 0-terminated. */
+int certificate_make_secret(char *ret, size_t size, struct error *err);
+
 /* Bundles: several certificates in one text. What stands between them is dropped. */
 int certificate_count(const char *pem, size_t *ret, struct error *err);
 /* One text each; free with certificate_list_free(). */

@@ -180,3 +180,14 @@ int certificate_make_serving(const char *ca_cert, const char *ca_key, const char
         return certificate_refuse(err, ERROR_INTERNAL, rc, "making a serving certificate");
     return export_pair(crt, key, ret, err);
 }
+
+int certificate_make_secret(char *ret, size_t size, struct error *err) {
+    static const char digits[] = "0123456789abcdef";
+    int rc = gnutls_rnd(GNUTLS_RND_KEY, ret, size);
+    if (rc < 0)
+        return certificate_refuse(err, ERROR_INTERNAL, rc, "random numbers for a secret");
+    for (size_t i = 0; i + 1 < size; i++)
+        ret[i] = digits[ret[i] & 15];
+    ret[size - 1] = '\0';
+    return 0;
+}

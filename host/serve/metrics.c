@@ -38,6 +38,7 @@ struct metrics {
     struct map families; /* name -> struct metric */
     struct collector *collectors;
     size_t count, cap;
+    struct strbuf labels; /* of the series looked for */
     uint64_t dropped;
 };
 
@@ -78,6 +79,7 @@ void metrics_destroy(struct metrics *metrics) {
         metric_destroy(entry->value);
     map_finish(&metrics->families);
     mem_free(metrics->collectors);
+    strbuf_finish(&metrics->labels);
     mem_free(metrics);
 }
 
@@ -136,42 +138,48 @@ struct metric *metric_register(struct metrics *metrics, enum metric_type type, c
 }
 
 static void add_escaped(struct strbuf *buf, const char *text) {
-    for (; *text; text++) {
-        if (*text == '\n')
-            strbuf_adds(buf, "\\n");
-        else if (*text == '"' || *text == '\\')
-            strbuf_printf(buf, "\\%c", *text);
-        else
-            strbuf_addc(buf, *text);
+    for (;;) {
+        size_t plain = strcspn(text, "\n\"\\");
+        strbuf_add(buf, text, plain);
+        text += plain;
+        if (*text == '\0')
+            return;
+        strbuf_addc(buf, '\\');
+        strbuf_addc(buf, *text == '\n' ? 'n' : *text);
+        text++;
     }
 }
 
+static struct series *add_series(struct metric *metric, struct str labels) {
+    struct series *series = mem_zalloc(sizeof *series);
+    if (series == NULL)
+        return NULL;
+    series->labels = mem_strndup(labels.data, labels.len);
+    if (metric->type == METRIC_HISTOGRAM)
+        series->buckets = mem_calloc(BUCKETS, sizeof *series->buckets);
+    if (series->labels && (metric->type != METRIC_HISTOGRAM || series->buckets) &&
+        map_set(&metric->series, str_n(series->labels, labels.len), series, NULL) == 0)
+        return series;
+    series_destroy(series);
+    return NULL;
+}
+
 static struct series *find_series(struct metric *metric, const char *const *values) {
-    struct strbuf labels = {0};
+    struct strbuf *labels = &metric->metrics->labels;
+    strbuf_clear(labels);
     for (size_t i = 0; metric->labels[i]; i++) {
-        strbuf_printf(&labels, "%s%s=\"", i ? "," : "", metric->labels[i]);
-        add_escaped(&labels, values && values[i] ? values[i] : "");
-        strbuf_addc(&labels, '"');
+        if (i > 0)
+            strbuf_addc(labels, ',');
+        strbuf_adds(labels, metric->labels[i]);
+        strbuf_adds(labels, "=\"");
+        add_escaped(labels, values && values[i] ? values[i] : "");
+        strbuf_addc(labels, '"');
     }
-    struct str key = strbuf_view(&labels);
-    struct series *series = labels.failed ? NULL : map_get(&metric->series, key);
-    if (series == NULL && !labels.failed && metric->series.count < MOST_SERIES) {
-        series = mem_zalloc(sizeof *series);
-        if (series && metric->type == METRIC_HISTOGRAM)
-            series->buckets = mem_calloc(BUCKETS, sizeof *series->buckets);
-        bool ok = series && (metric->type != METRIC_HISTOGRAM || series->buckets) &&
-                  map_set(&metric->series, key, series, NULL) == 0;
-        if (ok) {
-            series->labels = strbuf_take(&labels);
-            return series;
-        }
-        if (series)
-            series_destroy(series);
-        series = NULL;
-    }
+    struct series *series = labels->failed ? NULL : map_get(&metric->series, strbuf_view(labels));
+    if (series == NULL && !labels->failed && metric->series.count < MOST_SERIES)
+        series = add_series(metric, strbuf_view(labels));
     if (series == NULL)
         metric->metrics->dropped++;
-    strbuf_finish(&labels);
     return series;
 }
 

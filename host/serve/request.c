@@ -77,7 +77,17 @@ static void drop_body(struct server_request *request) {
 static void request_free(struct server_request *request) {
     drop_body(request);
     strbuf_finish(&request->answer.body);
+    stream_destroy(request->stream);
     mem_free(request);
+}
+
+void server_wake(struct server_request *request) {
+    if (!request->suspended)
+        return;
+    request->suspended = false;
+    MHD_resume_connection(request->mhd);
+    if (!request->server->running)
+        loop_timer_start(&request->server->timer, 0);
 }
 
 void server_respond(struct server_request *request, struct server_answer *answer) {
@@ -89,16 +99,13 @@ void server_respond(struct server_request *request, struct server_answer *answer
         list_remove(&request->link);
         server->pending--;
     }
+    if (request->local.respond)
+        request->local.respond(request->local.context, &request->answer);
     if (request->mhd == NULL) { /* nobody waits any more */
         request_free(request);
         return;
     }
-    if (request->suspended) {
-        request->suspended = false;
-        MHD_resume_connection(request->mhd);
-        if (!server->running)
-            loop_timer_start(&server->timer, 0);
-    }
+    server_wake(request);
 }
 
 /* Requests */
@@ -147,6 +154,8 @@ static const struct refusal *judge_head(const struct server_request *request, co
         return &no_client;
     if (request->route == NULL)
         return &no_path;
+    if (request->route->serve)
+        return length > body_limit(server) ? &too_large : NULL;
     if (request->route->accept == NULL)
         return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ? NULL : &only_get;
     if (strcmp(method, "POST") != 0)
@@ -188,7 +197,7 @@ static void take_body(struct server_request *request, const char *bytes, size_t 
         request->refusal = &too_large;
     else if (server->held + len > MOST_BODIES * body_limit(server))
         request->refusal = &no_memory;
-    else if (request->route->accept)
+    else if (request->route->handle == NULL)
         strbuf_add(&request->body, bytes, len);
     server->held += request->body.len - had;
     if (request->body.failed)
@@ -203,16 +212,30 @@ static uint64_t asked_timeout(struct MHD_Connection *mhd) {
     return text && clock_parse_duration(text, strlen(text), &timeout) == 0 ? timeout : 0;
 }
 
+static void take_up(struct server_request *request) {
+    request->accepted = true;
+    request->server->pending++;
+    list_append(&request->server->requests, &request->link);
+    server_phase(request->connection, PHASE_WORKING);
+}
+
+static enum MHD_Result serve_stream(struct server_request *request, const char *path,
+                                    const char *method) {
+    request->stream = stream_create(request);
+    if (request->stream == NULL)
+        return refuse(request, &no_memory);
+    take_up(request);
+    enum MHD_Result result = stream_start(request, path, method);
+    drop_body(request);
+    return result;
+}
+
 static enum MHD_Result accept_post(struct server_request *request, const char *path) {
-    struct server *server = request->server;
     request->exchange = (struct server_exchange){.path = path,
                                                  .rest = path + strlen(request->route->path),
                                                  .body = strbuf_view(&request->body),
                                                  .timeout_ns = asked_timeout(request->mhd)};
-    request->accepted = true;
-    server->pending++;
-    list_append(&server->requests, &request->link);
-    server_phase(request->connection, PHASE_WORKING);
+    take_up(request);
     request->route->accept(request->route->context, request, &request->exchange);
     if (request->answered)
         return send_answer(request, &request->answer, NULL);
@@ -221,9 +244,12 @@ static enum MHD_Result accept_post(struct server_request *request, const char *p
     return MHD_YES;
 }
 
-static enum MHD_Result take_request(struct server_request *request, const char *path) {
+static enum MHD_Result take_request(struct server_request *request, const char *path,
+                                    const char *method) {
     if (request->refusal)
         return refuse(request, request->refusal);
+    if (request->route->serve)
+        return serve_stream(request, path, method);
     if (request->route->accept == NULL)
         return answer_get(request);
     return request->body.len ? accept_post(request, path) : refuse(request, &empty);
@@ -242,9 +268,11 @@ enum MHD_Result server_on_request(void *context, struct MHD_Connection *mhd, con
         *upload_size = 0;
         return MHD_YES;
     }
+    if (request->stream)
+        return stream_go_on(request);
     if (request->answered)
         return send_answer(request, &request->answer, NULL);
-    return request->accepted ? MHD_YES : take_request(request, path);
+    return request->accepted ? MHD_YES : take_request(request, path, method);
 }
 
 void server_on_completed(void *context, struct MHD_Connection *mhd, void **state,
@@ -257,6 +285,11 @@ void server_on_completed(void *context, struct MHD_Connection *mhd, void **state
     if (request == NULL)
         return;
     server_phase(request->connection, PHASE_IDLE);
+    if (request->stream) {
+        stream_completed(request);
+        request_free(request);
+        return;
+    }
     request->mhd = NULL;
     request->connection = NULL;
     if (!request->accepted || request->answered)

@@ -52,8 +52,7 @@ static void on_timer(struct loop_timer *timer) {
 
 /* Connections */
 
-/* libmicrohttpd sees the end of it at its next run and tells us. */
-static void hang_up(struct connection *connection) {
+void server_hang_up(struct connection *connection) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     connection->hung_up = true;
@@ -65,7 +64,7 @@ static void close_longest_idle(struct server *server) {
     LIST_EACH(link, next, &server->connections) {
         struct connection *connection = CONTAINER_OF(link, struct connection, link);
         if (connection->phase == PHASE_IDLE && !connection->hung_up) {
-            hang_up(connection);
+            server_hang_up(connection);
             return;
         }
     }
@@ -115,7 +114,7 @@ static void on_sweep(struct loop_timer *timer) {
     LIST_EACH(link, next, &server->connections) {
         struct connection *connection = CONTAINER_OF(link, struct connection, link);
         if (!connection->hung_up && is_overdue(connection, now))
-            hang_up(connection);
+            server_hang_up(connection);
     }
     server->swept_ns = now;
     loop_timer_start(timer, SWEEP_S * NS_PER_S);
@@ -154,6 +153,7 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
         server->connection_count--;
         server->greeting -= !connection->greeted;
         tls_credentials_unref(connection->credentials);
+        mem_free(connection->uri);
         mem_free(connection);
         return;
     }
@@ -208,6 +208,24 @@ static int on_handshake(gnutls_session_t session, const struct gnutls_cert_retr_
 
 /* Start and end */
 
+/* libmicrohttpd decodes a path and its arguments where they stand, so it is copied before. */
+static void *on_uri(void *context, const char *uri, struct MHD_Connection *mhd) {
+    struct connection *connection = server_connection(mhd);
+    (void)context;
+    if (connection) {
+        mem_free(connection->uri);
+        connection->uri = mem_strdup(uri);
+    }
+    return NULL;
+}
+
+static bool has_streams(const struct server *server) {
+    for (const struct server_route *route = server->options.routes; route->path; route++)
+        if (route->serve)
+            return true;
+    return false;
+}
+
 static struct MHD_Daemon *start_daemon(struct server *server, int fd) {
     unsigned most = server->options.connections ? server->options.connections : MOST_CONNECTIONS;
     unsigned flags = MHD_USE_EPOLL | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME;
@@ -216,6 +234,10 @@ static struct MHD_Daemon *start_daemon(struct server *server, int fd) {
         {MHD_OPTION_HTTPS_PRIORITIES, 0,
          (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
         {server->client_ca ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, server->client_ca},
+        {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem uris[] = {
+        {has_streams(server) ? MHD_OPTION_URI_LOG_CALLBACK : MHD_OPTION_END, (intptr_t)on_uri,
+         NULL},
         {MHD_OPTION_END, 0, NULL}};
     if (server->credentials)
         flags |= MHD_USE_TLS;
@@ -226,7 +248,7 @@ static struct MHD_Daemon *start_daemon(struct server *server, int fd) {
                             most + SPARE_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                             (size_t)POOL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
                             MHD_OPTION_NOTIFY_COMPLETED, server_on_completed, server,
-                            MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+                            MHD_OPTION_ARRAY, uris, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 static int take_tls(struct server *server, const struct server_tls *tls, struct error *err) {
@@ -323,7 +345,7 @@ void server_drain(struct server *server) {
     LIST_EACH(link, next, &server->connections) {
         struct connection *connection = CONTAINER_OF(link, struct connection, link);
         if (connection->phase == PHASE_IDLE && !connection->hung_up)
-            hang_up(connection);
+            server_hang_up(connection);
     }
     loop_timer_start(&server->timer, 0);
 }

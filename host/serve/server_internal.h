@@ -7,8 +7,8 @@
 #include "serve/server.h"
 #include "serve/tls.h"
 
-/* What server.c (connections, start and end) and request.c (one request) share. Nothing else
- * includes this. */
+/* What server.c (connections, start and end), request.c (one request) and stream.c (its answer by
+ * stream) share. Nothing else includes this. */
 
 enum { SERVER_BODY_LIMIT = 7 << 20 };
 
@@ -17,7 +17,7 @@ struct server {
     struct MHD_Daemon *daemon;
     struct loop_fd *epoll;
     struct loop_timer timer, sweep;
-    struct list requests;    /* accepted, not answered */
+    struct list requests;    /* accepted, not answered or ended */
     struct list connections; /* in the order in which their phases began */
     size_t connection_count, pending;
     size_t greeting;                     /* connections whose handshake is not through */
@@ -45,6 +45,7 @@ struct connection {
     bool asked, known;    /* was its client's certificate looked at, and is it a good one? */
     bool greeted;         /* the handshake is through */
     bool hung_up;
+    char *uri; /* of its request, as it came; only where a route has serve() */
 };
 
 struct server_request {
@@ -58,11 +59,27 @@ struct server_request {
     const struct refusal *refusal; /* what is said once the body is through, or NULL */
     bool accepted, suspended, answered;
     struct server_exchange exchange;
+    struct stream *stream;     /* NULL: its route has no serve() */
+    struct server_local local; /* respond NULL: it came over a connection, or is forgotten */
 };
 
 struct connection *server_connection(struct MHD_Connection *mhd); /* NULL: no memory for one */
 gnutls_session_t server_session(struct MHD_Connection *mhd);      /* TLS only */
 void server_phase(struct connection *connection, enum phase phase);
+/* libmicrohttpd sees the end of it at its next run and tells us. */
+void server_hang_up(struct connection *connection);
+
+/* request.c: lets libmicrohttpd go on with a suspended one. */
+void server_wake(struct server_request *request);
+
+/* stream.c: NULL: NOMEM. Takes the connection's uri. */
+struct stream *stream_create(struct server_request *request);
+void stream_destroy(struct stream *stream); /* NULL is fine */
+/* Calls the handler; or, when it was called, goes on with its answer. */
+enum MHD_Result stream_start(struct server_request *request, const char *path, const char *method);
+enum MHD_Result stream_go_on(struct server_request *request);
+/* Its request is through: tells a handler that has not ended it. */
+void stream_completed(struct server_request *request);
 
 /* request.c: libmicrohttpd's callbacks */
 enum MHD_Result server_on_request(void *server, struct MHD_Connection *mhd, const char *path,

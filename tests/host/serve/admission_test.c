@@ -32,6 +32,7 @@ static void admission_that_is_none_is_refused(void **state) {
         {"{" V1 ",\"request\":[]}", "AdmissionReview: an object is expected"},
         {"{" V1 ",\"request\":{\"uid\":\"a\"},\"request\":{}}", "request stands there twice"},
         {"{" V1 ",\"request\":{\"uid\":\"a\",\"object\":[]}}", "request.object is not an object"},
+        {"{" V1 ",\"request\":{\"uid\":\"a\",\"object\":{},\"object\":{}}}", "stands there twice"},
         {"{" V1 ",\"request\":{\"uid\":\"a\",\"oldObject\":1}}",
          "request.oldObject is not an object"},
         {"{" V1 ",\"request\":{\"uid\":\"a\",\"operation\":\"AN OPERATION TOO LONG\"}}",
@@ -40,7 +41,7 @@ static void admission_that_is_none_is_refused(void **state) {
         {"{" V1 ",\"request\":{\"uid\":\"a\"", "AdmissionReview: byte"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct admission_review review;
+        struct admission_review review = {0};
         struct error err = {0};
         assert_int_equal(admission_review_parse(&review, str_of(cases[i].body), &err),
                          ERROR_REJECTED);
@@ -52,7 +53,7 @@ static void admission_that_is_none_is_refused(void **state) {
 
 static void admission_that_is_refused_keeps_its_uid(void **state) {
     (void)state;
-    struct admission_review review;
+    struct admission_review review = {0};
     struct error err = {0};
     const char *body = "{" V1 ",\"request\":{\"uid\":\"u\\u0031\",\"object\":7}}";
     assert_int_equal(admission_review_parse(&review, str_of(body), &err), ERROR_REJECTED);
@@ -62,7 +63,7 @@ static void admission_that_is_refused_keeps_its_uid(void **state) {
 
 static void admission_is_cut_into_its_parts(void **state) {
     (void)state;
-    struct admission_review review;
+    struct admission_review review = {0};
     struct error err = {0};
     assert_int_equal(admission_review_parse(&review, str_of(whole), &err), 0);
     assert_string_equal(review.uid, "u1");
@@ -74,7 +75,7 @@ static void admission_is_cut_into_its_parts(void **state) {
     assert_string_equal(review.info.data,
                         "{\"uid\":\"u1\",\"kind\":{\"group\":\"\",\"version\":\"v1\",\"kind\":"
                         "\"Pod\"},\"name\":\"web\",\"namespace\":\"ns1\",\"operation\":\"UPDATE\","
-                        "\"dryRun\":true}");
+                        "\"object\":null,\"oldObject\":null,\"dryRun\":true}");
     admission_review_finish(&review);
 }
 
@@ -82,7 +83,7 @@ static void admission_survives_each_failed_allocation(void **state) {
     (void)state;
     struct oom_sweep sweep = {0};
     while (oom_sweep_next(&sweep)) {
-        struct admission_review review;
+        struct admission_review review = {0};
         struct error err = {0};
         int rc = admission_review_parse(&review, str_of(whole), &err);
         assert_true(rc == 0 || rc == ERROR_NOMEM);
@@ -160,8 +161,44 @@ static void conversion_is_cut_and_answered(void **state) {
     conversion_review_finish(&review);
 }
 
+struct taken {
+    char text[2][64];
+    int code;
+};
+
+static int take(void *context, bool old, struct str ahead, size_t *ret_len, struct error *err) {
+    struct taken *taken = context;
+    const char *end = memchr(ahead.data, '}', ahead.len);
+    if (taken->code)
+        return error_set(err, taken->code, "not this one");
+    *ret_len = (size_t)(end + 1 - ahead.data);
+    memcpy(taken->text[old], ahead.data, *ret_len);
+    return 0;
+}
+
+static void admission_hands_its_objects_to_who_takes_them(void **state) {
+    (void)state;
+    const char *body =
+        "{" V1 ",\"request\":{\"oldObject\": {\"a\":1} ,\"uid\":\"u\",\"object\":\n{\"a\":2}}}";
+    struct taken taken = {0};
+    struct admission_review review = {.take = take, .context = &taken};
+    struct error err = {0};
+    assert_int_equal(admission_review_parse(&review, str_of(body), &err), 0);
+    assert_string_equal(taken.text[0], "{\"a\":2}");
+    assert_string_equal(taken.text[1], "{\"a\":1}");
+    assert_true(str_is(review.object, taken.text[0]));
+    assert_true(str_is(review.old, taken.text[1]));
+    admission_review_finish(&review);
+    taken.code = ERROR_REJECTED;
+    review = (struct admission_review){.take = take, .context = &taken};
+    assert_int_equal(admission_review_parse(&review, str_of(body), &err), ERROR_REJECTED);
+    assert_string_equal(err.message, "AdmissionReview: oldObject: not this one");
+    admission_review_finish(&review);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(admission_hands_its_objects_to_who_takes_them),
         cmocka_unit_test(admission_that_is_none_is_refused),
         cmocka_unit_test(admission_that_is_refused_keeps_its_uid),
         cmocka_unit_test(admission_is_cut_into_its_parts),

@@ -50,8 +50,13 @@ static void start_tls(struct client *client, const struct client_tls *tls) {
 
 void client_open(struct client *client, const struct server *server, const struct client_tls *tls,
                  const char *text) {
+    client_open_at(client, server_address(server), tls, text);
+}
+
+void client_open_at(struct client *client, const char *address, const struct client_tls *tls,
+                    const char *text) {
     int on = 1;
-    const char *colon = strrchr(server_address(server), ':');
+    const char *colon = strrchr(address, ':');
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon + 1))};
     inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
     *client = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)};

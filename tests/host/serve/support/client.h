@@ -26,6 +26,9 @@ struct client {
 /* Connects and queues `text`. `tls` NULL: plain. */
 void client_open(struct client *client, const struct server *server, const struct client_tls *tls,
                  const char *text);
+/* The same at "127.0.0.1:8080". */
+void client_open_at(struct client *client, const char *address, const struct client_tls *tls,
+                    const char *text);
 void client_send(struct client *client, const char *text);
 void client_send_bytes(struct client *client, const void *bytes, size_t len);
 /* Moves what can be moved now; nothing on a closed one. */
