@@ -60,7 +60,8 @@ static unsigned read_handlers(struct reader *reader, const json_t *from) {
                  {"run", HANDLER_RUN},
                  {"mutate", HANDLER_MUTATE},
                  {"validate", HANDLER_VALIDATE},
-                 {"convert", HANDLER_CONVERT}};
+                 {"convert", HANDLER_CONVERT},
+                 {"initialize", HANDLER_INITIALIZE}};
     const json_t *list = json_object_get(from, "handlers");
     unsigned handlers = 0;
     for (size_t i = 0; i < json_array_size(list); i++) {

@@ -25,7 +25,7 @@
  *       "resource": KIND, "owns": [KIND...], "watches": [KIND...], "reads": [KIND...],
  *       "writes": [ { "kind": "v1/Event", "verbs": ["create"] } ],
  *       "secrets": ["name", "ns/name"], "http": ["https://..."],
- *       "handlers": ["reconcile", "finalize", "gone", "on.event", "run"],
+ *       "handlers": ["reconcile", "finalize", "gone", "on.event", "run", "initialize"],
  *       "indexes": { "v1/Pod": ["by_ip"] }, "config": { "threshold": SCHEMA },
  *       "concurrency": 1, "resync": 30, "retry": { "base": 0.005, "max": 1000, "attempts": 5 },
  *       "rate": { "per_second": 10, "burst": 20 }, "debounce": 1, "timeout": 60,
@@ -56,7 +56,8 @@ enum definition_handler {
     HANDLER_RUN = 16,
     HANDLER_MUTATE = 32,
     HANDLER_VALIDATE = 64,
-    HANDLER_CONVERT = 128
+    HANDLER_CONVERT = 128,
+    HANDLER_INITIALIZE = 256 /* an initializer's; else as reconcile */
 };
 
 enum kind_when { WHEN_ALWAYS, WHEN_LUA, WHEN_GENERATION, WHEN_SPEC, WHEN_LABELS, WHEN_ANNOTATIONS };

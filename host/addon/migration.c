@@ -174,23 +174,27 @@ static void fill(struct migration *migration) {
         list_page(migration);
 }
 
-static void on_item(void *context, struct str object) {
+static int on_item(void *context, struct str object, struct error *err) {
     struct migration *migration = context;
     json_t *root = json_loadb(object.data, object.len, 0, NULL);
     const json_t *metadata = json_object_get(root, "metadata");
+    const char *name = json_string_value(json_object_get(metadata, "name"));
     struct strbuf path = {0};
+    if (name == NULL || *name == '\0') {
+        json_decref(root);
+        return error_set(err, ERROR_PROTOCOL, "it has no name");
+    }
     kube_resource_path(&path, &migration->resource,
-                       json_string_value(json_object_get(metadata, "namespace")),
-                       json_string_value(json_object_get(metadata, "name")), NULL);
+                       json_string_value(json_object_get(metadata, "namespace")), name, NULL);
     char *text = strbuf_take(&path);
     json_decref(root);
     if (text == NULL || mem_grow(&migration->items, &migration->cap, migration->count + 1,
                                  sizeof *migration->items) < 0) {
         mem_free(text);
-        error_set(&migration->failure, ERROR_NOMEM, "no memory for a page");
-        return;
+        return error_set(err, ERROR_NOMEM, "no memory for a page");
     }
     migration->items[migration->count++] = (struct item){.path = text};
+    return 0;
 }
 
 static void on_page(void *context, const char *resource_version, const char *continue_token,

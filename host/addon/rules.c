@@ -226,6 +226,7 @@ static void want_write(struct target *target, const struct kind_write *write) {
                  {"delete", NULL, RULE_DELETE},
                  {"scale", "scale", RULE_PATCH},
                  {"evict", "eviction", RULE_CREATE},
+                 {"bind", "binding", RULE_CREATE},
                  {"token", "token", RULE_CREATE}};
     if (write->verbs == NULL) {
         want(target, write->api_version, write->kind_name, NULL, NULL,

@@ -22,7 +22,7 @@ static const char text[] =
     "{\"type\":\"controller\",\"name\":\"app\",\"source\":\"app.lua:3\","
     "\"resource\":{\"kind\":\"example.com/v1/App\",\"namespaces\":[\"x\"]},"
     "\"owns\":[{\"kind\":\"apps/v1/Deployment\"}],\"reads\":[{\"kind\":\"v1/Node\"}],"
-    "\"writes\":[{\"kind\":\"v1/Pod\",\"verbs\":[\"evict\"]}],\"secrets\":[\"s\",\"n/t\"],"
+    "\"writes\":[{\"kind\":\"v1/Pod\",\"verbs\":[\"evict\",\"bind\"]}],\"secrets\":[\"s\",\"n/t\"],"
     "\"handlers\":[\"reconcile\",\"finalize\"]},"
     "{\"type\":\"controller\",\"name\":\"sized\",\"source\":\"app.lua:9\","
     "\"resource\":{\"kind\":\"example.com/v1/Sized\"},\"handlers\":[\"reconcile\"]},"
@@ -75,6 +75,7 @@ static void rules_are_the_least_that_a_declaration_needs(void **state) {
     assert_int_equal(verbs(&rules, "nodes", NULL, NULL), READ);
     assert_int_equal(verbs(&rules, "deployments", NULL, NULL) & RULE_DELETE, RULE_DELETE);
     assert_int_equal(verbs(&rules, "pods/eviction", NULL, NULL), RULE_CREATE);
+    assert_int_equal(verbs(&rules, "pods/binding", NULL, NULL), RULE_CREATE);
     assert_int_equal(verbs(&rules, "secrets", "t", "n"), RULE_GET);
     assert_int_equal(verbs(&rules, "secrets", "s", "x"), RULE_GET); /* where its objects are */
     assert_true(rules_equal(&rules, &rules));
