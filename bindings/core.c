@@ -3,12 +3,14 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "bindings/compare.h"
 #include "bindings/fail.h"
 #include "bindings/globals.h"
 #include "bindings/library.h"
 #include "bindings/script.h"
 #include "bindings/value.h"
 #include "bindings/view.h"
+#include "runtime/schedule.h"
 
 /* What the library's modules build on: values, time, the log. Digests stand in digest.c, YAML in
  * yaml.c. */
@@ -104,51 +106,11 @@ static int core_copy(lua_State *L) {
     return 1;
 }
 
-static bool equal_values(lua_State *L, int a, int b, int depth) {
-    if (!lua_istable(L, a) || !lua_istable(L, b))
-        return lua_equal(L, a, b);
-    if (lua_rawequal(L, a, b))
-        return true;
-    const struct dag *left_dag, *right_dag;
-    node_t left = view_node(L, a, &left_dag), right = view_node(L, b, &right_dag);
-    if (left != NODE_NONE && right != NODE_NONE && left_dag == right_dag)
-        return left == right;
-    view_fill(L, a);
-    view_fill(L, b);
-    if (depth > 200)
-        luaL_error(L, "equal: nested too deep");
-    luaL_checkstack(L, 8, "equal: nested too deep");
-    isolate_check(L);
-    if (value_is_array(L, a) != value_is_array(L, b))
-        return false;
-    size_t members = 0;
-    lua_pushnil(L);
-    while (lua_next(L, a)) { /* key value */
-        members++;
-        lua_pushvalue(L, -2);
-        lua_rawget(L, b); /* key value other */
-        int top = lua_gettop(L);
-        bool same = equal_values(L, top - 1, top, depth + 1);
-        lua_pop(L, same ? 2 : 3);
-        if (!same)
-            return false;
-    }
-    lua_pushnil(L);
-    while (lua_next(L, b)) {
-        lua_pop(L, 1);
-        if (members-- == 0) {
-            lua_pop(L, 1);
-            return false;
-        }
-    }
-    return members == 0;
-}
-
 /* core.equal(a, b) -> deep equality; two views of one version are compared by reference */
 static int core_equal(lua_State *L) {
     ISOLATE_DESCEND(L);
     lua_settop(L, 2);
-    lua_pushboolean(L, equal_values(L, 1, 2, 0));
+    lua_pushboolean(L, value_equal(L, 1, 2));
     return 1;
 }
 
@@ -185,6 +147,25 @@ static int core_parse_time(lua_State *L) {
     if (clock_parse(luaL_checkstring(L, 1), &ns) < 0)
         return 0;
     lua_pushnumber(L, (double)ns / 1e9);
+    return 1;
+}
+
+/* core.next_time(cron, after, zone?) -> seconds | nil, message */
+static int core_next_time(lua_State *L) {
+    const char *cron = luaL_checkstring(L, 1), *zone = luaL_optstring(L, 3, "UTC");
+    int64_t after = (int64_t)(luaL_checknumber(L, 2) * 1e9), next = 0;
+    struct error err;
+    struct schedule *schedule = schedule_parse(cron, zone, &err);
+    int rc = schedule ? schedule_next(schedule, after, &next) : err.code;
+    if (schedule && rc < 0)
+        error_set(&err, rc, "\"%s\" is never within five years", cron);
+    schedule_destroy(schedule);
+    if (rc < 0) {
+        lua_pushnil(L);
+        lua_pushstring(L, err.message);
+        return 2;
+    }
+    lua_pushnumber(L, (double)next / 1e9);
     return 1;
 }
 
@@ -322,11 +303,14 @@ const luaL_Reg core_functions[] = {{"json_encode", core_json_encode},
                                    {"is_array", core_is_array},
                                    {"copy", core_copy},
                                    {"equal", core_equal},
+                                   {"changes", compare_changes},
+                                   {"deferred", view_deferred},
                                    {"now", core_now},
                                    {"mono", core_mono},
                                    {"duration", core_duration},
                                    {"parse_time", core_parse_time},
                                    {"format_time", core_format_time},
+                                   {"next_time", core_next_time},
                                    {"caller", core_caller},
                                    {"globals", core_globals},
                                    {"log", core_log},

@@ -81,7 +81,11 @@ static int compare_keys(const void *a, const void *b) {
 static int encode_object(struct encoder *encoder, int index, struct step *step, size_t count,
                          unsigned depth) {
     lua_State *L = encoder->L;
-    CLEANUP(mem_freep) struct str *keys = mem_alloc((count ? count : 1) * sizeof *keys);
+    enum { FEW = 16 };
+    struct str few[FEW], *keys = few;
+    CLEANUP(mem_freep) struct str *many = NULL;
+    if (count > FEW)
+        keys = many = mem_alloc(count * sizeof *keys);
     if (!keys)
         return error_set(encoder->err, ERROR_NOMEM, "no memory");
     size_t n = 0;

@@ -94,6 +94,8 @@ static struct script *load(struct script_engine *engine, const struct script_sou
     list_init(&script->runs);
     script->engine = engine;
     script->seed = limits ? limits->seed : 0;
+    script->coverage = limits ? limits->coverage : NULL;
+    script->ordered = limits && limits->ordered;
     script->start_ref = script->observe_ref = LUA_NOREF;
     size_t memory = limits && limits->memory ? limits->memory : DEFAULT_MEMORY;
     uint64_t cpu_ns = limits && limits->cpu_ns ? limits->cpu_ns : NS_PER_S;

@@ -16,6 +16,10 @@ struct reading {
     size_t path_len;
     uint8_t get, set; /* opcodes */
     bool broken;      /* not as expected; nothing is reported */
+    /* Told each line instead of globals; or NULL. */
+    void (*tell)(void *context, const char *path, int line);
+    void *context;
+    char shown[256]; /* the path, for tell() */
 };
 
 struct constants {
@@ -150,6 +154,10 @@ static void read_function(lua_State *L, struct reading *reading, size_t len) {
         uint32_t word;
         memcpy(&word, code + 4 * i, sizeof word);
         uint8_t op = (uint8_t)word;
+        if (reading->tell) {
+            reading->tell(reading->context, reading->shown, (int)line_of(&lines, i));
+            continue;
+        }
         size_t constant = word >> 16;
         if (op != reading->get && op != reading->set)
             continue;
@@ -231,4 +239,18 @@ int core_globals(lua_State *L) {
     dump(L, &text);
     reading.rest = strbuf_view(&text);
     return read_dump(L, &reading) ? 1 : 0;
+}
+
+void globals_lines(lua_State *L, void (*tell)(void *context, const char *path, int line),
+                   void *context) {
+    CLEANUP(strbuf_finish) struct strbuf text = {0};
+    struct reading reading = {.tell = tell, .context = context};
+    lua_Debug at;
+    lua_pushvalue(L, -1);
+    lua_getinfo(L, ">S", &at);
+    snprintf(reading.shown, sizeof reading.shown, "%s", at.source + (at.source[0] == '@'));
+    dump(L, &text);
+    reading.rest = strbuf_view(&text);
+    read_dump(L, &reading);
+    lua_pop(L, 1);
 }

@@ -12,4 +12,9 @@
  */
 int core_globals(lua_State *L);
 
+/* Tells each line that has an instruction, of the function on top of L and those inside; some more
+ * than once. Nothing, when this LuaJIT's bytecode is not as expected. */
+void globals_lines(lua_State *L, void (*tell)(void *context, const char *path, int line),
+                   void *context);
+
 #endif

@@ -34,6 +34,13 @@ static void hook(lua_State *L, lua_Debug *ar) {
     lua_error(L);
 }
 
+/* Each line that runs; isolate_stop() puts its own hook in the place of this one. */
+static void cover(lua_State *L, lua_Debug *ar) {
+    struct isolate *isolate = isolate_of(L);
+    if (lua_getinfo(L, "S", ar) && ar->source[0] == '@')
+        isolate->covered(isolate, ar->source + 1, ar->currentline);
+}
+
 void isolate_stop(struct isolate *isolate, enum isolate_stop why) {
     if (!isolate->entered || isolate->hooking)
         return;
@@ -60,18 +67,34 @@ static void *from_reserve(struct isolate *isolate, size_t size) {
     return block;
 }
 
+static void *take_block(struct isolate *isolate, size_t size) {
+    void *block = pool_fits(size) ? pool_alloc(&isolate->pool, size) : mem_alloc(size);
+    return block ? block : from_reserve(isolate, size);
+}
+
+static void give_block(struct isolate *isolate, void *block, size_t size) {
+    if (block == NULL || in_reserve(isolate, block))
+        return;
+    if (pool_fits(size))
+        pool_free(&isolate->pool, block, size);
+    else
+        mem_free(block);
+}
+
 static void *resize(struct isolate *isolate, void *block, size_t old, size_t size) {
-    bool reserved = in_reserve(isolate, block);
-    void *moved = block && !reserved ? mem_realloc(block, size) : mem_alloc(size);
-    if (!moved)
-        moved = from_reserve(isolate, size);
-    else if (!reserved)
-        return moved;
-    if (moved && block) {
-        memcpy(moved, block, old < size ? old : size);
-        if (!reserved)
-            mem_free(block);
+    if (block == NULL)
+        return take_block(isolate, size);
+    if (!in_reserve(isolate, block)) {
+        if (pool_fits(old) && pool_fits(size) && pool_class(old) == pool_class(size))
+            return block;
+        if (!pool_fits(old) && !pool_fits(size))
+            return mem_realloc(block, size);
     }
+    void *moved = take_block(isolate, size);
+    if (moved == NULL)
+        return NULL;
+    memcpy(moved, block, old < size ? old : size);
+    give_block(isolate, block, old);
     return moved;
 }
 
@@ -82,8 +105,10 @@ static void end_for_memory(struct isolate *isolate) {
     isolate->dead = true;
 }
 
+/* The pool's pages are more than what is used of them, and never given back. */
 static bool is_over(const struct isolate *isolate, size_t more) {
-    return isolate->used + more + isolate->pins * ISOLATE_PIN_BYTES > isolate->cap;
+    return isolate->used + more + isolate->pins * ISOLATE_PIN_BYTES > isolate->cap ||
+           isolate->pool.held > 2 * isolate->cap;
 }
 
 /* LuaJIT crashes when its string functions in assembler (sub, char, upper...) get no memory. So the
@@ -110,8 +135,7 @@ static void *allocate(void *context, void *block, size_t old, size_t size) {
     if (!size) {
         if (block)
             isolate->used -= old;
-        if (!in_reserve(isolate, block))
-            mem_free(block);
+        give_block(isolate, block, old);
         return NULL;
     }
     if (!block)
@@ -130,9 +154,15 @@ static void *allocate(void *context, void *block, size_t old, size_t size) {
     return moved;
 }
 
+/* What the sandbox takes from; no io, debug or package. */
 static int open_libraries(lua_State *L) {
-    luaL_openlibs(L);
-    /* After openlibs, which turns the compiler on: hooks do not fire in compiled loops. */
+    static const lua_CFunction open[] = {luaopen_base, luaopen_table, luaopen_string, luaopen_math,
+                                         luaopen_bit,  luaopen_os,    luaopen_jit};
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++) {
+        lua_pushcfunction(L, open[i]);
+        lua_call(L, 0, 0);
+    }
+    /* After luaopen_jit, which turns the compiler on: hooks do not fire in compiled loops. */
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     lua_gc(L, LUA_GCSETPAUSE, 150);
     lua_gc(L, LUA_GCSETSTEPMUL, 300);
@@ -170,6 +200,7 @@ void isolate_destroy(struct isolate *isolate) {
         return;
     if (isolate->L)
         lua_close(isolate->L);
+    pool_finish(&isolate->pool);
     mem_free(isolate->reserve);
     mem_free(isolate);
 }
@@ -181,7 +212,9 @@ struct isolate *isolate_of(lua_State *L) {
 }
 
 void isolate_set_ref(lua_State *L, enum isolate_ref ref) {
-    isolate_of(L)->refs[ref] = luaL_ref(L, LUA_REGISTRYINDEX);
+    struct isolate *isolate = isolate_of(L);
+    isolate->tables[ref] = lua_topointer(L, -1);
+    isolate->refs[ref] = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 void isolate_push_ref(lua_State *L, enum isolate_ref ref) {
@@ -193,6 +226,8 @@ int isolate_resume(struct isolate *isolate, lua_State *co, int nargs) {
     isolate->stopped_at[0] = '\0';
     isolate->running = co;
     isolate->depth = 0;
+    if (isolate->covered)
+        lua_sethook(isolate->L, cover, LUA_MASKLINE, 0);
     isolate->entered = 1;
     watchdog_arm(isolate->watchdog, isolate);
     int status = lua_resume(co, nargs);

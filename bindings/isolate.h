@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "bindings/pool.h"
 
 /*
  * Isolate: one lua_State with a memory cap and a CPU budget that hostile code cannot escape (R19).
@@ -43,8 +44,11 @@ struct isolate {
     unsigned depth;     /* C functions that call Lua, inside each other */
     lua_State *running; /* the coroutine last resumed */
     int refs[REF_COUNT];
-    void *owner;                  /* the script; isolate_of() finds the isolate from a state */
-    size_t used, cap;             /* bytes */
+    const void *tables[REF_COUNT]; /* the same, to compare by */
+    void *owner;                   /* the script; isolate_of() finds the isolate from a state */
+    void (*covered)(struct isolate *isolate, const char *path, int line); /* or NULL */
+    size_t used, cap;                                                     /* bytes */
+    struct pool pool;                                                     /* its small blocks */
     char *reserve;                /* for lua_newstate() alone; NULL when it was not needed */
     size_t reserved;              /* bytes of it handed out */
     _Alignas(16) char last[2048]; /* for small requests when there is no memory */

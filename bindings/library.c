@@ -16,9 +16,11 @@ static int library_chunk(lua_State *L) {
     for (const struct embedded_script *script = embedded_scripts; script->module; script++) {
         if (strcmp(script->module, module) != 0)
             continue;
+        bool compiled = script_of(L)->compiled;
         lua_pushfstring(L, "=%s", script->path); /* '=': not the file of a controller */
-        if (luaL_loadbufferx(L, (const char *)script->text, script->len, lua_tostring(L, -1),
-                             "t") != 0)
+        if (luaL_loadbufferx(L, (const char *)(compiled ? script->code : script->text),
+                             compiled ? script->code_len : script->len, lua_tostring(L, -1),
+                             compiled ? "b" : "t") != 0)
             return lua_error(L);
         lua_pushvalue(L, 2);
         lua_setfenv(L, -2);
@@ -99,8 +101,19 @@ static void seed_random(lua_State *L, uint64_t seed) {
     lua_pop(L, 1);
 }
 
+/* Bytecode is good for the LuaJIT that wrote it. */
+static bool knows_bytecode(lua_State *L) {
+    lua_getglobal(L, "jit");
+    lua_getfield(L, -1, "version");
+    const char *version = lua_tostring(L, -1);
+    bool same = version && strcmp(version, embedded_version) == 0;
+    lua_pop(L, 2);
+    return same;
+}
+
 void library_open(lua_State *L) {
     seed_random(L, script_of(L)->seed);
+    script_of(L)->compiled = knows_bytecode(L);
     fail_open(L);
     value_open(L);
     view_open(L);
@@ -116,6 +129,8 @@ void library_open(lua_State *L) {
     add_host(L, &script_of(L)->engine->host);
     value_push_null(L);
     lua_setfield(L, -2, "null");
+    lua_pushboolean(L, script_of(L)->ordered);
+    lua_setfield(L, -2, "ordered");
     lua_pushlightuserdata(L, (void *)&request_wait_mark);
     lua_setfield(L, -2, "wait_mark");
     isolate_push_ref(L, REF_ERROR);

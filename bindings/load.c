@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "bindings/fail.h"
+#include "bindings/globals.h"
 #include "bindings/library.h"
 #include "bindings/value.h"
 
@@ -13,6 +14,28 @@ struct loading {
     lua_State *co;
     struct error err; /* a problem found in C */
 };
+
+static void tell_ran(struct isolate *isolate, const char *path, int line) {
+    const struct script_coverage *coverage = ((struct script *)isolate->owner)->coverage;
+    coverage->line(coverage->context, path, line, true);
+}
+
+static void tell_line(void *context, const char *path, int line) {
+    const struct script_coverage *coverage = context;
+    coverage->line(coverage->context, path, line, false);
+}
+
+/* Says which lines there are, and from now on which of them run. */
+static int build_coverage(lua_State *L) {
+    struct script *script = script_of(L);
+    for (size_t i = 0; i < script->source.count; i++) {
+        if (library_push_chunk(L, &script->source.files[i]))
+            globals_lines(L, tell_line, (void *)(uintptr_t)script->coverage);
+        lua_settop(L, 0);
+    }
+    script->isolate->covered = tell_ran;
+    return 0;
+}
 
 static int build_library(lua_State *L) {
     library_open(L);
@@ -114,6 +137,8 @@ int load_source(struct script *script, const char *config, struct error *err) {
         return error_set(err, ERROR_INVALID, "%s: there is no file", script->source.name);
     if (isolate_build(isolate, build_library, NULL, err) < 0 ||
         isolate_build(isolate, build_load, &loading, err) < 0)
+        return err->code;
+    if (script->coverage && isolate_build(isolate, build_coverage, NULL, err) < 0)
         return err->code;
     if (loading.err.code)
         return failed(&loading, err);

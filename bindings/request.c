@@ -118,9 +118,9 @@ static int request_check(lua_State *L) {
 
 /* core.submit(op, specification) -> id */
 static int request_submit(lua_State *L) {
-    static const char *const ops[] = {"apply",     "create", "update", "patch", "delete",
-                                      "status",    "evict",  "scale",  "token", "live_get",
-                                      "live_list", "secret", "sleep",  "http",  NULL};
+    static const char *const ops[] = {
+        "apply", "create",   "update",    "patch",  "delete", "status", "evict", "scale", "bind",
+        "token", "live_get", "live_list", "secret", "sleep",  "http",   "test",  NULL};
     int op = luaL_checkoption(L, 1, NULL, ops);
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_settop(L, 2);
@@ -267,6 +267,13 @@ static void push_value(lua_State *L, struct script_request *request) {
         if (!request->headers_out || value_decode(L, str_of(request->headers_out), NULL) < 0)
             lua_newtable(L);
         lua_setfield(L, -2, "headers");
+        return;
+    case SCRIPT_TEST:
+        lua_createtable(L, 0, 2);
+        lua_pushinteger(L, request->status);
+        lua_setfield(L, -2, "status");
+        push_text_json(L, request);
+        lua_setfield(L, -2, "body");
         return;
     default:
         if (request->object)

@@ -37,16 +37,25 @@ static void set_str(lua_State *L, const char *name, struct str text) {
     lua_setfield(L, -2, name);
 }
 
-static void set_request(lua_State *L, struct str json) {
-    struct error err;
-    if (!json.len)
-        return;
-    if (value_decode(L, json, &err) < 0)
-        luaL_error(L, "request: %s", err.message);
-    lua_setfield(L, -2, "request");
+/* One that has come to its end is as good as new, and its stack has grown already. */
+static void take_coroutine(lua_State *L, struct script_run *run) {
+    struct script *script = run->script;
+    run->co = script->spare ? script->spare : lua_newthread(L);
+    run->co_ref = script->spare ? script->spare_ref : luaL_ref(L, LUA_REGISTRYINDEX);
+    script->spare = NULL;
 }
 
-/* A new coroutine about to call moonlet.ctx's start(call). Anything it pushes onto the coroutine is
+static void spare_coroutine(struct script_run *run) {
+    struct script *script = run->script;
+    if (script->spare)
+        return;
+    lua_settop(run->co, 0);
+    script->spare = run->co;
+    script->spare_ref = run->co_ref;
+    run->co_ref = LUA_NOREF;
+}
+
+/* A coroutine about to call moonlet.ctx's start(call). Anything it pushes onto the coroutine is
  * made on L, where it may raise, and moved. */
 static int build_start(lua_State *L) {
     struct start *start = lua_touserdata(L, 1);
@@ -54,7 +63,7 @@ static int build_start(lua_State *L) {
     const struct script_call *call = start->call;
     struct script *script = run->script;
     luaL_checkstack(L, 12, "no room for a call");
-    run->co = lua_newthread(L);
+    take_coroutine(L, run);
     lua_rawgeti(L, LUA_REGISTRYINDEX, script->start_ref);
     lua_createtable(L, 0, 12);
     lua_pushnumber(L, call->definition + 1);
@@ -72,7 +81,7 @@ static int build_start(lua_State *L) {
     set_str(L, "namespace", call->ns);
     set_str(L, "name", call->name);
     set_str(L, "uid", call->uid);
-    set_request(L, call->request);
+    set_str(L, "request", call->request);
     const struct object *both[2] = {call->object, call->old};
     for (int i = 0; i < 2; i++) {
         if (!both[i])
@@ -85,7 +94,6 @@ static int build_start(lua_State *L) {
     if (!lua_checkstack(run->co, 4))
         return luaL_error(L, "no memory");
     lua_xmove(L, run->co, 2);
-    run->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 
@@ -185,6 +193,7 @@ static bool go_on(struct script_run *run, int nargs, struct script_result *ret) 
         ret->state = SCRIPT_DONE;
         read_requeue(run, ret);
         read_answer(run, ret);
+        spare_coroutine(run);
         if (run->cancel_seen) { /* caught with pcall: what was done is not known to be whole */
             ret->state = SCRIPT_FAILED;
             error_set(&ret->error, run->cancel_code ? run->cancel_code : ERROR_CANCELLED,

@@ -22,17 +22,22 @@ struct script {
     struct script_engine *engine;
     struct isolate *isolate;
     uint64_t seed;               /* of math.random; 0: LuaJIT's own */
+    bool compiled;               /* the library is loaded from its bytecode */
+    bool ordered;                /* pairs() goes in the order of the keys */
     struct script_source source; /* own copy: modules load when first required */
     char *declaration;
     struct bound_view *views;
     size_t view_count;
-    struct list runs;           /* in progress */
-    struct script_run *run;     /* whose Lua runs now, or NULL */
-    unsigned definition;        /* that `run` or observe() is for */
-    unsigned serial;            /* of the last run */
-    int start_ref, observe_ref; /* functions of moonlet.ctx */
-    char **names;               /* per definition */
-    char **primary;             /* per definition: its resource's kind, or NULL */
+    struct list runs;                       /* in progress */
+    struct script_run *run;                 /* whose Lua runs now, or NULL */
+    const struct script_coverage *coverage; /* or NULL */
+    unsigned definition;                    /* that `run` or observe() is for */
+    unsigned serial;                        /* of the last run */
+    int start_ref, observe_ref;             /* functions of moonlet.ctx */
+    lua_State *spare;                       /* a coroutine that came to its end, or NULL */
+    int spare_ref;
+    char **names;   /* per definition */
+    char **primary; /* per definition: its resource's kind, or NULL */
     size_t definition_count;
 };
 

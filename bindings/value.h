@@ -33,6 +33,8 @@ void value_push_null(lua_State *L);
 bool value_is_null(lua_State *L, int index);
 bool value_is_array(lua_State *L, int index); /* marked, or a list that is not empty */
 void value_mark_array(lua_State *L, int index);
+/* Deep equality; two untouched views of one version are compared by reference. May raise. */
+bool value_equal(lua_State *L, int a, int b);
 /* The text of a number kept as text, or NULL. */
 const char *value_number_text(lua_State *L, int index);
 

@@ -10,15 +10,15 @@ struct anchor {
     const char *metadata_only_kind;
 };
 
-/* An unfilled table has one member: the anchor as the key, its node as the value. No script can
- * make such a key, so none can read it. */
+/* An unfilled table has one member: the anchor as the key, its node as the value; or, when it is
+ * deferred, the function that fills it, and true. What could show it to a script fills it first;
+ * and it is no list, which `#` would show. */
 
 static bool has_metatable(lua_State *L, int index, enum isolate_ref ref) {
     if (!lua_istable(L, index) || !lua_getmetatable(L, index))
         return false;
-    isolate_push_ref(L, ref);
-    bool same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
+    bool same = lua_topointer(L, -1) == isolate_of(L)->tables[ref];
+    lua_pop(L, 1);
     return same;
 }
 
@@ -28,16 +28,15 @@ bool view_is_marked_array(lua_State *L, int index) {
 
 bool view_hides(lua_State *L) {
     static const enum isolate_ref ours[] = {REF_VIEW, REF_ARRAY, REF_METADATA_ONLY};
+    const struct isolate *isolate = isolate_of(L);
+    const void *metatable = lua_topointer(L, -1);
     bool hides = false;
-    for (size_t i = 0; i < sizeof ours / sizeof *ours && !hides; i++) {
-        isolate_push_ref(L, ours[i]);
-        hides = lua_rawequal(L, -1, -2);
-        lua_pop(L, 1);
-    }
+    for (size_t i = 0; i < sizeof ours / sizeof *ours && !hides; i++)
+        hides = metatable == isolate->tables[ours[i]];
     return hides;
 }
 
-/* Of an unfilled table; pushes the anchor. */
+/* Of an unfilled table; pushes the anchor, or the function: NULL, NODE_NONE. */
 static struct anchor *push_hidden(lua_State *L, int index, node_t *ret_node) {
     lua_pushnil(L);
     lua_next(L, index); /* anchor node */
@@ -57,16 +56,19 @@ node_t view_node(lua_State *L, int index, const struct dag **ret_dag) {
     node_t node;
     struct anchor *anchor = push_hidden(L, index, &node);
     lua_pop(L, 1); /* the table still refers to it */
-    if (anchor->metadata_only_kind && node == anchor->object->root)
+    if (anchor == NULL || (anchor->metadata_only_kind && node == anchor->object->root))
         return NODE_NONE; /* the node may hold more than the view shows */
     if (ret_dag)
         *ret_dag = anchor->object->dag;
     return node;
 }
 
-/* Pushes an unfilled table for `node`; the anchor userdata is at `at`. */
-static void push_unfilled(lua_State *L, int at, node_t node) {
-    lua_createtable(L, 0, 1);
+/* Pushes an unfilled table for `node`; the anchor userdata is at `at`. With `room` it will be
+ * filled without growing: of the object itself and its metadata nearly every handler reads
+ * something. */
+static void push_unfilled(lua_State *L, int at, node_t node, bool room) {
+    const struct anchor *anchor = lua_touserdata(L, at);
+    lua_createtable(L, 0, room ? (int)node_count(anchor->object->dag, node) + 1 : 1);
     lua_pushvalue(L, at);
     lua_pushnumber(L, node);
     lua_rawset(L, -3);
@@ -74,18 +76,18 @@ static void push_unfilled(lua_State *L, int at, node_t node) {
     lua_setmetatable(L, -2);
 }
 
-static void push_node(lua_State *L, int at, const struct dag *dag, node_t node) {
+static void push_node(lua_State *L, int at, const struct dag *dag, node_t node, bool room) {
     struct str text;
     switch (node_type(dag, node)) {
     case NODE_OBJECT:
-        push_unfilled(L, at, node);
+        push_unfilled(L, at, node, room);
         return;
     case NODE_ARRAY: {
         size_t count = node_count(dag, node);
         luaL_checkstack(L, 6, "nested too deep");
         lua_createtable(L, (int)count, 0);
         for (size_t i = 0; i < count; i++) {
-            push_node(L, at, dag, node_at(dag, node, i));
+            push_node(L, at, dag, node_at(dag, node, i), /* room= */ false);
             lua_rawseti(L, -2, (int)i + 1);
         }
         value_mark_array(L, -1);
@@ -125,6 +127,30 @@ static void push_node(lua_State *L, int at, const struct dag *dag, node_t node) 
     }
 }
 
+/* The function is on the top. */
+static void fill_deferred(lua_State *L, int index) {
+    ISOLATE_DESCEND(L);
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, index);
+    lua_pushnil(L);
+    lua_setmetatable(L, index);
+    lua_pushvalue(L, index);
+    lua_call(L, 1, 0);
+}
+
+int view_deferred(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_insert(L, 1); /* table fill */
+    lua_pushboolean(L, 1);
+    lua_rawset(L, 1);
+    isolate_push_ref(L, REF_VIEW);
+    lua_setmetatable(L, 1);
+    return 1;
+}
+
 void view_fill(lua_State *L, int index) {
     index = absolute(L, index);
     if (!has_metatable(L, index, REF_VIEW))
@@ -132,9 +158,13 @@ void view_fill(lua_State *L, int index) {
     luaL_checkstack(L, 10, "nested too deep");
     node_t node;
     struct anchor *anchor = push_hidden(L, index, &node);
+    if (anchor == NULL) {
+        fill_deferred(L, index);
+        return;
+    }
     int at = lua_gettop(L);
     const struct dag *dag = anchor->object->dag;
-    bool metadata_only = anchor->metadata_only_kind && node == anchor->object->root;
+    bool root = node == anchor->object->root, metadata_only = anchor->metadata_only_kind && root;
     lua_pushvalue(L, at);
     lua_pushnil(L);
     lua_rawset(L, index);
@@ -150,7 +180,7 @@ void view_fill(lua_State *L, int index) {
             !str_is(key, "kind"))
             continue;
         lua_pushlstring(L, key.data, key.len);
-        push_node(L, at, dag, node_at(dag, node, i));
+        push_node(L, at, dag, node_at(dag, node, i), root && str_is(key, "metadata"));
         lua_rawset(L, index);
     }
     lua_settop(L, at - 1);
@@ -224,7 +254,7 @@ void view_push(lua_State *L, const struct object *object, const char *metadata_o
     anchor->object = object_pin(object);
     isolate_of(L)->pins++;
     int at = lua_gettop(L);
-    push_unfilled(L, at, object->root);
+    push_unfilled(L, at, object->root, /* room= */ true);
     isolate_push_ref(L, REF_ROOTS);
     lua_pushvalue(L, at + 1);
     lua_pushvalue(L, at);
@@ -237,7 +267,7 @@ void view_push_twin(lua_State *L, int index) {
     index = absolute(L, index);
     node_t node;
     push_hidden(L, index, &node);
-    push_unfilled(L, lua_gettop(L), node);
+    push_unfilled(L, lua_gettop(L), node, /* room= */ false);
     lua_remove(L, -2);
 }
 

@@ -19,7 +19,10 @@ void view_open(lua_State *L); /* makes the metatables */
 /* Pushes a table for the whole object, which it pins. `kind` (static as long as the isolate, or
  * NULL) makes it metadata-only and is named in the error (R23). */
 void view_push(lua_State *L, const struct object *object, const char *metadata_only_kind);
-/* Fills the table at `index` when it is an unfilled view. */
+/* core.deferred(fill) -> a table that is empty until something touches it: then `fill` gets it,
+ * once, to give it members and a metatable. Must not wait. */
+int view_deferred(lua_State *L);
+/* Fills the table at `index` when it is an unfilled view, or deferred. */
 void view_fill(lua_State *L, int index);
 /* The node behind an unfilled view, else NODE_NONE. */
 node_t view_node(lua_State *L, int index, const struct dag **ret_dag);

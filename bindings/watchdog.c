@@ -42,7 +42,7 @@ static void on_signal(int signal, siginfo_t *info, void *context) {
     if (info->si_code != SI_TIMER)
         return;
     watchdog->due = 0;
-    if (isolate) {
+    if (isolate && isolate->watchdog == watchdog) { /* a thread may have two engines */
         uint64_t now = thread_cpu(), spent = now - watchdog->armed_at;
         if (spent >= isolate->cpu_ns)
             isolate_stop(isolate, ISOLATE_CPU);

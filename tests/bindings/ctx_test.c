@@ -12,7 +12,8 @@ static const char *const pod_json =
 static const char *const definition =
     "local moonlet = require 'moonlet'\n"
     "return moonlet.controller { name = 'app', resource = 'v1/Pod', owns = { 'v1/ConfigMap' },\n"
-    "  reads = { 'v1/Secret' }, writes = { { 'v1/Node', verbs = { 'patch' } }, 'v1/ServiceAccount' "
+    "  reads = { 'v1/Secret' }, writes = { { 'v1/Node', verbs = { 'patch', 'bind' } }, "
+    "'v1/ServiceAccount' "
     "},\n"
     "  secrets = { 'token', 'other/key' }, http = { 'https://api.example.com/v1' },\n"
     "  reconcile = function(pod, ctx)\n%s\nend }";
@@ -24,9 +25,9 @@ static void add(struct strbuf *out, const char *name, const char *value) {
 
 /* One line per request, only what is set. */
 static void describe(struct strbuf *out, const struct script_request *request) {
-    static const char *const ops[] = {"apply",     "create", "update", "patch", "delete",
-                                      "status",    "evict",  "scale",  "token", "live_get",
-                                      "live_list", "secret", "sleep",  "http"};
+    static const char *const ops[] = {"apply",    "create",    "update", "patch", "delete",
+                                      "status",   "evict",     "scale",  "bind",  "token",
+                                      "live_get", "live_list", "secret", "sleep", "http"};
     strbuf_printf(out, "%s%s", out->len ? "\n" : "", ops[request->op]);
     add(out, "kind", request->kind);
     add(out, "ns", request->ns);
@@ -222,6 +223,15 @@ static void writes_ask_the_host(void **state) {
         {"set_status of nothing", "ctx:set_status()", "", "the status is a table"},
         {"evict", "ctx:evict({ apiVersion = 'v1', kind = 'ConfigMap', name = 'x' }, { grace = 0 })",
          "evict kind=v1/ConfigMap name=x grace=0", NULL},
+        {"bind",
+         "assert(ctx:bind({ apiVersion = 'v1', kind = 'Node', metadata = { name = 'x', uid = 'u' } "
+         "}, 'n') == true)",
+         "bind kind=v1/Node name=x uid=u {\"apiVersion\":\"v1\",\"kind\":\"Node\","
+         "\"name\":\"n\"}",
+         NULL},
+        {"bind to nothing", "ctx:bind(pod)", "", "node is a name"},
+        {"bind what may not be", "ctx:bind(pod, 'n')", "",
+         "may not bind v1/Pod: add { \"v1/Pod\", verbs = { \"bind\" } } to its writes"},
         {"scale", "ctx:scale(pod, 3)", "scale kind=v1/Pod ns=ns1 name=demo replicas=3", NULL},
         {"scale by halves", "ctx:scale(pod, 0.5)", "", "replicas is a whole number"},
         {"token", "assert(ctx:token('sa', { audiences = { 'a' }, expires = '10m' }) == 'jwt')",

@@ -28,6 +28,25 @@ static void load_returns_the_declaration(void **state) {
     harness_close(&h);
 }
 
+/* What a file does not use is not in its isolate. */
+static void load_takes_what_the_file_needs(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        HEAD "return moonlet.controller { name = 'app', resource = 'v1/Pod', reconcile = print }",
+        HEAD "return moonlet.injector { name = 'app', into = 'v1/Pod', labels = { a = 'b' } }"};
+    size_t memory[2];
+    for (size_t i = 0; i < 2; i++) {
+        struct harness h;
+        harness_open(&h);
+        struct script *script = harness_load(&h, "app.lua", texts[i]);
+        memory[i] = lua_engine.memory(script);
+        lua_engine.unload(script);
+        harness_close(&h);
+    }
+    assert_in_range(memory[0], 100 << 10, 256 << 10);
+    assert_in_range(memory[1], memory[0] + (50 << 10), 512 << 10);
+}
+
 static void load_failures_name_file_and_line(void **state) {
     (void)state;
     static const struct {
@@ -532,6 +551,7 @@ static void memory_cap_is_met_anywhere(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load_returns_the_declaration),
+        cmocka_unit_test(load_takes_what_the_file_needs),
         cmocka_unit_test(load_failures_name_file_and_line),
         cmocka_unit_test(reconcile_sees_the_object_lazily),
         cmocka_unit_test(apply_waits_for_its_answer),

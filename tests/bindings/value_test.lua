@@ -119,3 +119,12 @@ t.case("the sandbox has what a controller needs and no more", function()
   t.equal(loadstring "\27LJ", nil)
   t.equal(load(function() return nil end)(), nil)
 end)
+
+t.case("few and many members are written in the order of their keys", function()
+  for _, count in ipairs { 0, 1, 16, 17, 300 } do
+    local value, parts = {}, {}
+    for i = count, 1, -1 do value[("k%03d"):format(i)] = i end
+    for i = 1, count do parts[i] = ('"k%03d":%d'):format(i, i) end
+    t.equal(core.json_encode(value), "{" .. table.concat(parts, ",") .. "}")
+  end
+end)

@@ -127,6 +127,16 @@ t.case("an untouched view is written as it came", function()
   t.equal(core.json_encode(v), '{"a":{"y":1e2,"x":18446744073709551616},"z":2}')
 end)
 
+t.case("views that differ in the order of members alone are equal, and have one digest", function()
+  local a, b = view '{"x":{"p":1,"q":[1,2]},"y":2}', view '{"y":2,"x":{"q":[1,2],"p":1}}'
+  t.ok(core.equal(a, b))
+  t.ok(core.equal(a.x, b.x))
+  t.ok(not core.equal(a, view '{"y":2,"x":{"q":[2,1],"p":1}}'))
+  local sha256 = require "moonlet.sha256"
+  t.equal(sha256.of(view '{"x":1,"y":2}'), sha256.of(view '{"y":2,"x":1}'))
+  t.equal(sha256.of(view '{"y":2,"x":1}'), sha256.of { x = 1, y = 2 })
+end)
+
 t.case("two views of one object are separate copies", function()
   local a = view(json)
   local b = core.copy(a)
@@ -160,4 +170,33 @@ t.case("numbers larger than 2^53 keep their text and compare", function()
   t.ok(v.big - 1 > 5 and v.huge > v.big and v.neg < v.big and -v.neg > 0)
   t.equal(core.json_encode { v.big, v.neg }, "[9007199254740993,-9223372036854775808]")
   t.equal(tostring(core.json_decode("9007199254740993")), "9007199254740993")
+end)
+
+t.case("a deferred table is filled once, by whatever touches it first", function()
+  local class = { hello = function(self) return "hello " .. self.name end }
+  class.__index = class
+  for name, touch in pairs {
+    index = function(v) return v.name end, method = function(v) return v:hello() end,
+    pairs = function(v) return pairs(v)(v) end, next = function(v) return (next(v)) end,
+    rawget = function(v) return rawget(v, "name") end, assign = function(v) v.other = nil end,
+    encode = function(v) return core.json_encode(v) end, equal = function(v) return core.equal(v, {}) end,
+    copy = function(v) return core.copy(v) end, setmetatable = function(v) return setmetatable(v, nil) end,
+  } do
+    local filled = 0
+    local v = core.deferred(function(new)
+      filled = filled + 1
+      new.name = "web"
+      setmetatable(new, class)
+    end)
+    t.equal(filled, 0)
+    touch(v)
+    t.equal(filled, 1, name)
+    t.equal({ v.name, core.json_encode(v), filled }, { "web", '{"name":"web"}', 1 })
+  end
+end)
+
+t.case("a deferred table whose filling fails is empty", function()
+  local v = core.deferred(function() error "no" end)
+  t.raises(function() return v.name end, "no")
+  t.equal(next(v), nil)
 end)

@@ -91,14 +91,22 @@ static const char *text_field(lua_State *L,
     return text ? text : "";
 }
 
-/* Prints what moonlet.test has written down. */
-static int report(lua_State *L) {
+/* The coroutine is about to run the cases that moonlet.test has written down. */
+static int build_cases(lua_State *L) {
     struct runner *runner = lua_touserdata(L, 1);
     isolate_push_ref(L, REF_LIBRARY);
-    lua_pushliteral(L, "moonlet.test");
+    lua_pushliteral(L, "moonlet.core.cases");
     lua_call(L, 1, 1);
-    lua_getfield(L, -1, "outcomes");
-    lua_call(L, 0, 1);
+    lua_getfield(L, -1, "run_all");
+    lua_settop(runner->co, 0);
+    lua_xmove(L, runner->co, 1);
+    return 0;
+}
+
+/* Prints their outcomes, which the coroutine has returned. */
+static int report(lua_State *L) {
+    struct runner *runner = lua_touserdata(L, 1);
+    lua_xmove(runner->co, L, 1);
     runner->cases = (unsigned)lua_objlen(L, -1);
     for (unsigned i = 1; i <= runner->cases; i++) {
         lua_rawgeti(L, -1, (int)i);
@@ -115,6 +123,15 @@ static int report(lua_State *L) {
     return 0;
 }
 
+static bool resume(struct runner *runner) {
+    struct failure failure;
+    if (isolate_resume(runner->script.isolate, runner->co, 0) == 0)
+        return true;
+    mlua_read_failure(runner->script.isolate, runner->co, "", &failure);
+    printf("# %s\n", failure.error.message);
+    return false;
+}
+
 static int run(struct runner *runner) {
     struct error err = {0};
     struct script *script = &runner->script;
@@ -128,12 +145,14 @@ static int run(struct runner *runner) {
         printf("# %s: %s\n", runner->file, err.message);
         return 1;
     }
-    if (isolate_resume(script->isolate, runner->co, 0) != 0) {
-        struct failure failure;
-        mlua_read_failure(script->isolate, runner->co, "", &failure);
-        printf("# %s\n", failure.error.message);
+    if (!resume(runner))
+        return 1;
+    if (isolate_build(script->isolate, build_cases, runner, &err) < 0) {
+        printf("# %s: %s\n", runner->file, err.message);
         return 1;
     }
+    if (!resume(runner))
+        return 1;
     if (isolate_build(script->isolate, report, runner, &err) < 0) {
         printf("# %s: %s\n", runner->file, err.message);
         return 1;
