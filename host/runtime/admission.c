@@ -13,6 +13,7 @@ struct admission {
     struct hook_call call; /* what every request has */
     struct admission_review review;
     const struct object *object; /* as sent: what the patch is against; NULL on DELETE */
+    const struct object *old;    /* NULL on CREATE */
     bool validating;
 };
 
@@ -20,23 +21,26 @@ static void release(struct hook_call *call) {
     struct admission *admission = CONTAINER_OF(call, struct admission, call);
     admission_review_finish(&admission->review);
     object_unpin(admission->object);
+    object_unpin(admission->old);
     mem_free(admission);
 }
 
-/* Parses one of the review's objects whole: the patch is against what was sent. What a definition
- * is asked about looks much like what it was asked about before. */
-static const struct object *read_object(struct admission *admission, struct str json,
-                                        struct error *err) {
+/* One of the review's objects, whole: the patch is against what was sent. What a definition is
+ * asked about looks much like what it was last asked about. */
+static int take_object(void *context, bool old, struct str ahead, size_t *ret_len,
+                       struct error *err) {
+    struct admission *admission = context;
     struct host *host = admission->call.hooks->host;
-    const struct object **last = &admission->call.edition->last_asked;
+    const struct object **last = &admission->call.edition->last_asked, *object;
     struct dag_guess guess = {.like = *last ? (*last)->root : NODE_NONE};
-    node_t root = dag_parse_like(host->dag, json, /* drop= */ 0, &guess, err);
-    const struct object *object = root == NODE_NONE ? NULL : object_create(host->epochs, root, err);
-    if (object) {
-        object_unpin(*last);
-        *last = object_pin(object);
-    }
-    return object;
+    node_t root = dag_parse_value(host->dag, ahead, /* drop= */ 0, &guess, ret_len, err);
+    object = root == NODE_NONE ? NULL : object_create(host->epochs, root, err);
+    if (object == NULL)
+        return err->code;
+    object_unpin(*last);
+    *last = object_pin(object);
+    *(old ? &admission->old : &admission->object) = object;
+    return 0;
 }
 
 /* The response */
@@ -52,33 +56,6 @@ static void write_json(const struct dag *dag, node_t node, struct strbuf *out) {
         node_write(dag, node, &writer);
 }
 
-/* The document at `at`, with what the changes' path[i..] leads to set or removed. One reference. */
-static node_t with_change(struct dag *dag, node_t at, node_t path, size_t i, node_t value,
-                          struct error *err) {
-    struct str key;
-    if (i == node_count(dag, path))
-        return node_ref(dag, value);
-    key = node_text(dag, node_at(dag, path, i));
-    if (i + 1 == node_count(dag, path))
-        return dag_with(dag, at, key, value, err);
-    node_t inner = with_change(dag, node_get(dag, at, key), path, i + 1, value, err);
-    node_t whole = inner == NODE_NONE ? NODE_NONE : dag_with(dag, at, key, inner, err);
-    node_unref(dag, inner);
-    return whole;
-}
-
-/* `from` with all changes. One reference. */
-static node_t with_changes(struct dag *dag, node_t from, node_t changes, struct error *err) {
-    node_t document = node_ref(dag, from);
-    for (size_t i = 0; document != NODE_NONE && i < node_count(dag, changes); i++) {
-        node_t change = node_at(dag, changes, i), before = document;
-        document = with_change(dag, before, node_get(dag, change, str_of("path")), 0,
-                               node_get(dag, change, str_of("value")), err);
-        node_unref(dag, before);
-    }
-    return document;
-}
-
 /* Appends the patch in base64, nothing when the object is as it was. */
 static int write_patch(const struct admission *admission, struct dag *dag, node_t said,
                        struct strbuf *out, struct error *err) {
@@ -89,12 +66,10 @@ static int write_patch(const struct admission *admission, struct dag *dag, node_
         return 0;
     if (admission->object == NULL)
         return error_set(err, ERROR_INVALID, "there is no object to change");
-    node_t changed = with_changes(dag, admission->object->root, changes, err);
-    if (changed == NODE_NONE)
-        return err->code;
     json_writer_init(&writer, &patch);
-    int count = node_json_patch(dag, admission->object->root, changed, &writer);
-    node_unref(dag, changed);
+    int count = node_json_patch_changes(dag, admission->object->root, changes, &writer);
+    if (count == ERROR_INVALID)
+        return error_set(err, count, "a change below what is no object");
     if (count > 0)
         base64_encode(out, patch.data, patch.len);
     return count < 0 || out->failed ? error_set(err, ERROR_NOMEM, "no memory for a patch") : 0;
@@ -132,14 +107,17 @@ static void respond(struct hook_call *call, struct script_result *result) {
     struct dag *dag = call->hooks->host->dag;
     struct server_answer answer = {.status = 200, .content_type = "application/json"};
     struct error err;
-    node_t said = dag_parse(dag, strbuf_view(&result->answer), 0, &err);
+    node_t *last = &call->edition->last_said;
+    struct dag_guess guess = {.like = *last};
+    node_t said = dag_parse_like(dag, strbuf_view(&result->answer), /* drop= */ 0, &guess, &err);
     if (said == NODE_NONE || write_answer(admission, said, &answer.body, &err) < 0) {
         strbuf_finish(&answer.body);
         hook_call_fail(call, 500, &err);
     } else {
         hook_call_respond(call, &answer);
     }
-    node_unref(dag, said);
+    node_unref(dag, *last);
+    *last = said;
 }
 
 /* 400 as a review where its uid is known. */
@@ -155,23 +133,11 @@ static void refuse(struct admission *admission, const struct error *err) {
     hook_call_respond(&admission->call, &answer);
 }
 
-static int read_objects(struct admission *admission, const struct object **ret_now,
-                        const struct object **ret_old, struct error *err) {
-    const struct admission_review *review = &admission->review;
-    *ret_now = *ret_old = NULL;
-    if (review->object.len && (*ret_now = read_object(admission, review->object, err)) == NULL)
-        return error_prefix(err, "object");
-    if (review->old.len && (*ret_old = read_object(admission, review->old, err)) == NULL)
-        return error_prefix(err, "oldObject");
-    return 0;
-}
-
 static const struct hook_call_type type = {.result = respond, .release = release};
 
 void admission_accept(struct hooks *hooks, struct server_request *request,
                       const struct server_exchange *exchange, bool validating) {
     struct admission *admission = mem_zalloc(sizeof *admission);
-    const struct object *now, *old;
     struct error err;
     if (admission == NULL) {
         hook_refuse(request, 503, "no memory");
@@ -184,21 +150,21 @@ void admission_accept(struct hooks *hooks, struct server_request *request,
         hook_call_fail(call, 503, &err);
         return;
     }
+    review->take = take_object;
+    review->context = admission;
     if (admission_review_parse(review, exchange->body, &err) < 0) {
         refuse(admission, &err);
         return;
     }
-    snprintf(call->uid, sizeof call->uid, "%s", review->uid);
+    call->uid = review->uid;
     snprintf(call->key, sizeof call->key, "%s%s%s", review->ns, review->ns[0] ? "/" : "",
              review->name);
-    if (read_objects(admission, &now, &old, &err) == 0) {
-        admission->object = now ? object_pin(now) : NULL;
-        /* on DELETE the handler sees what goes, as the object */
-        hook_call_start(call, validating ? "validate" : "mutate", now ? now : old, old,
-                        strbuf_view(&review->info));
-    } else {
-        refuse(admission, &err);
-    }
-    object_unpin(now);
-    object_unpin(old);
+    struct script_call told = {.function = validating ? "validate" : "mutate",
+                               .event = review->operation,
+                               .ns = str_of(review->ns),
+                               .name = str_of(review->name),
+                               .request = strbuf_view(&review->info)};
+    /* on DELETE the handler sees what goes, as the object */
+    hook_call_start(call, &told, admission->object ? admission->object : admission->old,
+                    admission->old);
 }

@@ -65,7 +65,7 @@ void body_status(struct strbuf *buf, const char *api_version, const char *kind,
     json_write_object_end(&writer);
 }
 
-void body_delete_options(struct strbuf *buf, const struct script_request *request) {
+void body_deletion(struct strbuf *buf, const struct script_request *request) {
     struct json_writer writer;
     json_writer_init(&writer, buf);
     json_write_object_begin(&writer);
@@ -108,6 +108,25 @@ void body_eviction(struct strbuf *buf, const char *ns, const char *name, double 
         json_write_int(&writer, (int64_t)grace_s);
         json_write_object_end(&writer);
     }
+    json_write_object_end(&writer);
+}
+
+void body_binding(struct strbuf *buf, const char *ns, const char *name, const char *uid,
+                  struct str target) {
+    struct json_writer writer;
+    json_writer_init(&writer, buf);
+    json_write_object_begin(&writer);
+    json_write_key_string(&writer, "apiVersion", str_of("v1"));
+    json_write_key_string(&writer, "kind", str_of("Binding"));
+    json_write_key(&writer, str_of("metadata"));
+    json_write_object_begin(&writer);
+    json_write_key_string(&writer, "name", str_of(name));
+    json_write_key_string(&writer, "namespace", str_of(ns));
+    if (uid)
+        json_write_key_string(&writer, "uid", str_of(uid));
+    json_write_object_end(&writer);
+    json_write_key(&writer, str_of("target"));
+    json_write_raw(&writer, target);
     json_write_object_end(&writer);
 }
 

@@ -22,8 +22,11 @@ void body_owner(struct strbuf *buf, const char *api_version, const char *kind,
 void body_status(struct strbuf *buf, const char *api_version, const char *kind,
                  const struct object *object, struct str status);
 /* metav1.DeleteOptions, or nothing when nothing was said. */
-void body_delete_options(struct strbuf *buf, const struct script_request *request);
+void body_deletion(struct strbuf *buf, const struct script_request *request);
 void body_eviction(struct strbuf *buf, const char *ns, const char *name, double grace_s);
+/* v1 Binding to `target`, a reference as JSON; `uid` NULL: whoever has that name. */
+void body_binding(struct strbuf *buf, const char *ns, const char *name, const char *uid,
+                  struct str target);
 /* authentication.k8s.io/v1 TokenRequest with that spec. */
 void body_token_request(struct strbuf *buf, struct str spec);
 /* JSON patch (R3) that puts the finalizer on or takes it off, with tests on uid and

@@ -75,14 +75,37 @@ void controller_destroy(struct controller *controller) {
     loop_timer_stop(&controller->resync);
     loop_timer_stop(&controller->pump);
     workqueue_destroy(controller->queue);
-    map_finish(&controller->known);
     size_t at = 0;
+    for (struct map_entry *entry; (entry = map_next(&controller->known, &at));)
+        node_unref(controller->host->dag, (node_t)(uintptr_t)entry->value);
+    map_finish(&controller->known);
+    at = 0;
     for (struct map_entry *entry; (entry = map_next(&controller->last_errors, &at));)
         mem_free(entry->value);
     map_finish(&controller->last_errors);
     mem_free(controller->name);
     mem_free(controller->finalizer);
     mem_free(controller);
+}
+
+int controller_know(struct controller *controller, struct str key, const struct object *object) {
+    struct dag *dag = controller->host->dag;
+    node_t uid = node_ref(dag, object->uid);
+    void *old = NULL;
+    if (map_set(&controller->known, key, (void *)(uintptr_t)uid, &old) < 0) {
+        node_unref(dag, uid);
+        return ERROR_NOMEM;
+    }
+    node_unref(dag, (node_t)(uintptr_t)old);
+    return 0;
+}
+
+node_t controller_knows(const struct controller *controller, struct str key) {
+    return (node_t)(uintptr_t)map_get(&controller->known, key);
+}
+
+void controller_forget(struct controller *controller, struct str key) {
+    node_unref(controller->host->dag, (node_t)(uintptr_t)map_remove(&controller->known, key));
 }
 
 void controller_key(struct strbuf *buf, const struct object *object) {

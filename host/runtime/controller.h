@@ -23,7 +23,8 @@ struct controller {
     struct edition *edition; /* what new jobs run; NULL: none is live */
     struct list jobs;        /* struct job.link, of all editions */
     unsigned in_work;
-    struct map known;       /* keys that were reconciled and not gone since; value: (void *)1 */
+    struct map known;       /* keys that were reconciled and not gone since; value: the uid's
+                               node_t, with a reference */
     struct map last_errors; /* key -> text of its last failure, for status; bounded */
     struct loop_timer resync;
     struct loop_timer pump;
@@ -60,6 +61,12 @@ void controller_matched(struct controller *controller, struct feed *feed, const 
 void controller_enqueue(struct controller *controller, struct str key, bool low,
                         const char *reason);
 void controller_enqueue_all(struct controller *controller, const char *reason);
+
+/* Who has been handed to a handler, so that `gone` can say who went. 0 or NOMEM. */
+int controller_know(struct controller *controller, struct str key, const struct object *object);
+node_t controller_knows(const struct controller *controller, struct str key); /* its uid, or
+                                                                                 NODE_NONE */
+void controller_forget(struct controller *controller, struct str key);
 
 /* "ns/name" or "name". */
 void controller_key(struct strbuf *buf, const struct object *object);

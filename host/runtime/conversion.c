@@ -11,7 +11,6 @@
 struct conversion {
     struct hook_call call;
     struct conversion_review review; /* its slices are of the request's body */
-    struct strbuf wish;              /* {"desired": "group/version"} */
     struct strbuf converted;         /* "[{...},{...}" */
     const struct object *object;     /* in work */
     size_t at;
@@ -20,7 +19,6 @@ struct conversion {
 static void release(struct hook_call *call) {
     struct conversion *conversion = CONTAINER_OF(call, struct conversion, call);
     conversion_review_finish(&conversion->review);
-    strbuf_finish(&conversion->wish);
     strbuf_finish(&conversion->converted);
     object_unpin(conversion->object);
     mem_free(conversion);
@@ -130,8 +128,9 @@ static void next_object(struct conversion *conversion) {
         fail(conversion, &err);
         return;
     }
-    hook_call_start(&conversion->call, "convert", conversion->object, NULL,
-                    strbuf_view(&conversion->wish));
+    struct script_call told = {.function = "convert",
+                               .request = str_of(conversion->review.desired)};
+    hook_call_start(&conversion->call, &told, conversion->object, NULL);
 }
 
 static const struct hook_call_type type = {
@@ -140,7 +139,6 @@ static const struct hook_call_type type = {
 void conversion_accept(struct hooks *hooks, struct server_request *request,
                        const struct server_exchange *exchange) {
     struct conversion *conversion = mem_zalloc(sizeof *conversion);
-    struct json_writer writer;
     struct error err;
     if (conversion == NULL) {
         hook_refuse(request, 503, "no memory");
@@ -155,10 +153,6 @@ void conversion_accept(struct hooks *hooks, struct server_request *request,
         hook_call_fail(call, 400, &err);
         return;
     }
-    snprintf(call->uid, sizeof call->uid, "%s", conversion->review.uid);
-    json_writer_init(&writer, &conversion->wish);
-    json_write_object_begin(&writer);
-    json_write_key_string(&writer, "desired", str_of(conversion->review.desired));
-    json_write_object_end(&writer);
+    call->uid = conversion->review.uid;
     next_object(conversion);
 }

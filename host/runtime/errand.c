@@ -158,7 +158,7 @@ static void on_grace(struct loop_timer *timer) {
     invocation_cancel(&errand->invocation, ERROR_CANCELLED);
 }
 
-struct errand *errand_start(struct edition *edition, struct error *err) {
+struct errand *errand_begin(struct edition *edition, struct error *err) {
     const struct definition *definition = edition->definition;
     struct errand *errand = mem_zalloc(sizeof *errand);
     if (errand == NULL) {

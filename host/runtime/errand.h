@@ -12,7 +12,7 @@
  * Threads: core. Yields: never.
  */
 struct errand;
-struct errand *errand_start(struct edition *edition, struct error *err);
+struct errand *errand_begin(struct edition *edition, struct error *err);
 /* No further run; one in progress is cancelled with R14's rules, after `grace_ns`. */
 void errand_stop(struct errand *errand, uint64_t grace_ns);
 /* Leadership or draining changed. */

@@ -15,6 +15,9 @@
 enum { MOST_DEPTH = 5, MOST_LINKS = 32 };
 #define QUIET_NS (5 * NS_PER_MS)
 #define LONGEST_NS (50 * NS_PER_MS)
+#define OPEN_NS                                                                                    \
+    (50 * NS_PER_MS) /* a file that was made or cut is still being written, perhaps                \
+                      */
 #define POLL_NS (2 * NS_PER_S)
 #define EVENTS                                                                                     \
     (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF |       \
@@ -177,15 +180,24 @@ static bool matters(struct folder_watch *watch, const struct inotify_event *even
            (mark && (mark->name == NULL || (event->len && strcmp(mark->name, event->name) == 0)));
 }
 
+/* More is to come: the file is closed, or moved to where it belongs, when it is whole. */
+static bool is_unfinished(struct folder_watch *watch, const struct inotify_event *event) {
+    const struct mark *mark = find(watch, event->wd);
+    return mark && mark->name == NULL && !(event->mask & ~(uint32_t)(IN_CREATE | IN_MODIFY));
+}
+
 static void on_readable(void *context, int fd, int events) {
     struct folder_watch *watch = context;
     char buffer[8192] __attribute__((aligned(__alignof__(struct inotify_event))));
-    bool any = false;
+    bool any = false, unfinished = false;
     (void)events;
     for (ssize_t got; (got = read(fd, buffer, sizeof buffer)) > 0;)
         for (char *at = buffer; at < buffer + got;) {
             const struct inotify_event *event = (const struct inotify_event *)(void *)at;
-            any |= matters(watch, event);
+            if (matters(watch, event)) {
+                any = true;
+                unfinished = is_unfinished(watch, event);
+            }
             at += sizeof *event + event->len;
         }
     if (!any)
@@ -194,7 +206,9 @@ static void on_readable(void *context, int fd, int events) {
     if (watch->first_ns == 0)
         watch->first_ns = now;
     uint64_t waited = now - watch->first_ns;
-    loop_timer_start(&watch->quiet, waited + QUIET_NS > LONGEST_NS ? 0 : QUIET_NS);
+    uint64_t quiet = unfinished ? OPEN_NS : QUIET_NS,
+             longest = quiet == OPEN_NS ? OPEN_NS : LONGEST_NS;
+    loop_timer_start(&watch->quiet, waited + quiet > longest ? 0 : quiet);
 }
 
 struct folder_watch *folder_watch_create(struct loop *loop, const char *const *folders,

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -6,7 +7,7 @@
 #include "runtime/telemetry.h"
 
 /* The answer must be out before the API server gives up. */
-enum { DEADLINE_PERCENT = 90 };
+enum { DEADLINE_PERCENT = 90, SAID_FOR_S = 10 };
 
 static struct edition *find_edition(struct program *program, const char *name) {
     for (size_t i = 0; program && program->serving && i < program->count; i++) {
@@ -107,6 +108,7 @@ int hook_call_open(struct hook_call *call, struct hooks *hooks, struct server_re
     call->type = type;
     call->started_ns = loop_now(host->loop);
     call->name = "unknown";
+    call->uid = "";
     list_append(&hooks->open, &call->link);
     loop_timer_init(host->loop, &call->deadline, on_deadline);
     struct edition *edition = find(host, exchange->rest, conversion);
@@ -126,14 +128,36 @@ int hook_call_open(struct hook_call *call, struct hooks *hooks, struct server_re
     return 0;
 }
 
+/* The API server asks again and again: the same failure is said every ten seconds. */
+static bool is_said(struct hook_call *call, const char *message) {
+    struct said *said = &call->edition->failure;
+    uint64_t hash = str_hash(str_of(message)), now = loop_now(call->hooks->host->loop);
+    if (hash == said->hash && now < said->until_ns) {
+        said->passed_over++;
+        return true;
+    }
+    said->passed_over = hash == said->hash ? said->passed_over : 0;
+    said->hash = hash;
+    said->until_ns = now + SAID_FOR_S * NS_PER_S;
+    return false;
+}
+
 static void log_failure(struct hook_call *call, const struct script_result *result) {
     struct log_field fields[12] = {{0}};
+    char more[16];
     size_t at = 0;
+    if (is_said(call, result->error.message))
+        return;
     invocation_log_fields(&call->invocation, fields);
     while (fields[at].key)
         at++;
     fields[at++] = (struct log_field){"uid", call->uid, false};
     fields[at++] = (struct log_field){"traceback", result->traceback, false};
+    if (call->edition->failure.passed_over > 0) {
+        snprintf(more, sizeof more, "%u", call->edition->failure.passed_over);
+        fields[at++] = (struct log_field){"again", more, true};
+        call->edition->failure.passed_over = 0;
+    }
     fields[at] = (struct log_field){0};
     log_emit(call->hooks->host->log, LOG_ERROR, fields, "%s", result->error.message);
 }
@@ -168,16 +192,16 @@ static void on_done(struct invocation *invocation) {
     script_result_finish(&result);
 }
 
-void hook_call_start(struct hook_call *call, const char *function, const struct object *object,
-                     const struct object *old, struct str request) {
+void hook_call_start(struct hook_call *call, const struct script_call *told,
+                     const struct object *object, const struct object *old) {
     struct edition *edition = call->edition;
     struct error err;
     call->invocation = (struct invocation){.done = on_done, .context = call};
-    call->invocation.call.call.request = request;
+    call->invocation.call.call = *told;
     call->running = true;
     if (invocation_start(&call->invocation, call->hooks->host, edition->program->serving,
-                         edition->definition, edition->index, function, str_of(call->key), object,
-                         old, &err) == 0)
+                         edition->definition, edition->index, told->function, str_of(call->key),
+                         object, old, &err) == 0)
         return;
     call->running = false;
     hook_call_fail(call, 503, &err);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "runtime/admission.h"
@@ -10,6 +11,7 @@
 #include "runtime/hooks_internal.h"
 #include "runtime/reload.h"
 #include "serve/certificate.h"
+#include "serve/listen.h"
 
 static void accept_mutate(void *context, struct server_request *request,
                           const struct server_exchange *exchange) {
@@ -97,6 +99,15 @@ static int name_url(struct hooks *hooks, struct error *err) {
     return hooks->url ? 0 : error_set(err, ERROR_NOMEM, "no memory for webhooks");
 }
 
+/* The server starts when there is a certificate, but a port that is given must be free at once. */
+static int try_address(const char *address, struct error *err) {
+    int fd = listen_open(address, /* may_move= */ false, err);
+    if (fd < 0)
+        return error_prefix(err, "webhooks");
+    close(fd);
+    return 0;
+}
+
 /* Certificate and server */
 
 static int open_server(struct hooks *hooks, struct error *err) {
@@ -117,6 +128,7 @@ static int open_server(struct hooks *hooks, struct error *err) {
         return error_prefix(err, "webhooks");
     struct log_field fields[] = {{"address", server_address(hooks->server), false}, {0}};
     log_emit(hooks->host->log, LOG_INFO, fields, "serving webhooks");
+    hooks->listening = true;
     return name_url(hooks, err);
 }
 
@@ -124,14 +136,14 @@ static void on_failed(void *context, const struct error *err) {
     struct hooks *hooks = context;
     log_error(hooks->host->log, "%s", err->message);
     hooks->error = *err;
-    if (hooks->server == NULL)
+    if (!hooks->listening)
         tell_programs(hooks, err);
 }
 
 static void on_certificate(void *context) {
     struct hooks *hooks = context;
     struct error err;
-    bool first = hooks->server == NULL;
+    bool first = !hooks->listening;
     int rc = first ? open_server(hooks, &err)
                    : server_set_certificate(hooks->server, certificates_cert(hooks->certificates),
                                             certificates_key(hooks->certificates), &err);
@@ -162,10 +174,30 @@ static int start_certificates(struct hooks *hooks, struct error *err) {
     return hooks->certificates ? 0 : err->code;
 }
 
+static void listen_locally(struct hooks *hooks) {
+    struct error err;
+    if (name_url(hooks, &err) < 0) {
+        on_failed(hooks, &err);
+        return;
+    }
+    hooks->endpoint.ca = hooks->options.local_ca;
+    hooks->listening = true;
+}
+
+struct server_request *hooks_post(struct hooks *hooks, const struct server_local *post,
+                                  struct error *err) {
+    if (hooks->listening && !hooks->draining)
+        return server_post(hooks->routes, post, err);
+    error_set(err, ERROR_UNAVAILABLE, "nobody listens for webhooks");
+    return NULL;
+}
+
 void hooks_need(struct hooks *hooks) {
     struct error err;
     hooks->needed = true;
-    if (hooks->server)
+    if (hooks->options.local_ca && !hooks->listening)
+        listen_locally(hooks);
+    if (hooks->listening)
         tell_programs(hooks, NULL);
     else if (hooks->certificates == NULL && start_certificates(hooks, &err) < 0)
         tell_programs(hooks, &err);
@@ -174,21 +206,22 @@ void hooks_need(struct hooks *hooks) {
 }
 
 bool hooks_ready(const struct hooks *hooks) {
-    return !hooks->needed || hooks->server != NULL;
+    return !hooks->needed || hooks->listening;
 }
 
 const struct registration_endpoint *hooks_endpoint(const struct hooks *hooks) {
-    return hooks->server ? &hooks->endpoint : NULL;
+    return hooks->listening ? &hooks->endpoint : NULL;
 }
 
 void hooks_update(struct hooks *hooks) {
-    if (hooks->server)
+    if (hooks->listening)
         registrar_update(hooks->registrar);
 }
 
 static void on_published(void *context) {
     struct hooks *hooks = context;
-    certificates_published(hooks->certificates);
+    if (hooks->certificates)
+        certificates_published(hooks->certificates);
     reload_free_quiet(hooks->host->reload);
     hooks->host->changed(hooks->host);
 }
@@ -216,7 +249,8 @@ bool hooks_quiet(const struct hooks *hooks) {
 
 static void on_withdrawn(void *context) {
     struct hooks *hooks = context;
-    server_drain(hooks->server);
+    if (hooks->server)
+        server_drain(hooks->server);
     hooks->drained(hooks->drained_context);
 }
 
@@ -226,7 +260,7 @@ void hooks_drain(struct hooks *hooks, void (*done)(void *context), void *context
     if (hooks->draining)
         return;
     hooks->draining = true;
-    if (hooks->server == NULL)
+    if (!hooks->listening)
         done(context);
     else if (hooks->options.service) /* another replica goes on, or this one comes back (R12) */
         on_withdrawn(hooks);
@@ -288,9 +322,12 @@ struct hooks *hooks_create(struct host *host, const struct hooks_options *option
     struct registrar_options registrar = {.host = host,
                                           .mode = options->mode,
                                           .endpoint = &hooks->endpoint,
+                                          .resync_ns = options->resync_ns,
                                           .published = on_published,
                                           .context = hooks};
     int rc = options->service ? name_service(hooks, err) : name_host(hooks, err);
+    if (rc == 0 && options->address && !options->may_move)
+        rc = try_address(options->address, err);
     if (rc == 0)
         rc = read_client_ca(hooks, err);
     if (rc == 0 && (hooks->registrar = registrar_create(&registrar, err)) != NULL)

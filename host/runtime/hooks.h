@@ -23,8 +23,11 @@ struct hooks_options {
     const char *cert_dir;  /* see certificates_options */
     const char *secret;    /* likewise */
     uint64_t lifetime_ns;  /* likewise */
+    uint64_t resync_ns;    /* runtime/registrar.h */
     const char *client_ca; /* file with the CA that clients need a certificate of, or NULL */
     const char *instance;  /* label value: which installation this is */
+    const char *local_ca;  /* PEM; in simulation: requests come by hooks_post() alone, and this is
+                              told as the CA. Needs host and port */
     enum registrar_mode mode;
 };
 /* Texts are borrowed. NULL: INVALID (a Service, an address that cannot be told), NOMEM. */
@@ -36,6 +39,11 @@ void hooks_need(struct hooks *hooks);
 bool hooks_ready(const struct hooks *hooks);
 /* Where the API server finds us; NULL when not ready. */
 const struct registration_endpoint *hooks_endpoint(const struct hooks *hooks);
+/* With local_ca: a request as one over HTTPS, see serve/server.h. NULL: UNAVAILABLE (not
+ * listening), NOT_FOUND, NOMEM. */
+struct server_local;
+struct server_request *hooks_post(struct hooks *hooks, const struct server_local *post,
+                                  struct error *err);
 /* Files or leadership have changed. */
 void hooks_update(struct hooks *hooks);
 /* Nothing is left to register, and no request is in work. */

@@ -24,7 +24,7 @@ struct hooks {
     struct list open; /* struct hook_call.link */
     size_t calls;     /* whose script has not ended, answered or not */
     struct error error;
-    bool needed, draining;
+    bool needed, listening, draining;
     void (*drained)(void *context);
     void *drained_context;
 };
@@ -40,8 +40,8 @@ struct hook_call {
     struct invocation invocation;
     struct loop_timer deadline;
     uint64_t started_ns, allowed_ns;
-    char uid[128]; /* of the review, for messages */
-    char key[320]; /* "ns/name", for the log */
+    const char *uid; /* of the review, for messages; "" until it is known */
+    char key[320];   /* "ns/name", for the log */
     bool running;
     const struct hook_call_type *type;
 };
@@ -57,10 +57,10 @@ struct hook_call_type {
 int hook_call_open(struct hook_call *call, struct hooks *hooks, struct server_request *request,
                    const struct server_exchange *exchange, bool conversion,
                    const struct hook_call_type *type, struct error *err);
-/* Calls the handler; `result` follows when it succeeds, else the call is failed. `request` (JSON)
- * must live as long as the call. */
-void hook_call_start(struct hook_call *call, const char *function, const struct object *object,
-                     const struct object *old, struct str request);
+/* Calls the handler with what of `told` is for a hook: event, ns, name, request. `result` follows
+ * when it succeeds, else the call is failed. */
+void hook_call_start(struct hook_call *call, const struct script_call *told,
+                     const struct object *object, const struct object *old);
 /* Answers, once; takes the body. Released now or when the handler has ended. */
 void hook_call_respond(struct hook_call *call, struct server_answer *answer);
 /* Answers with one sentence in plain text, which kubectl shows. */

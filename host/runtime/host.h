@@ -20,6 +20,8 @@
 struct controller;
 struct hooks;
 struct intents;
+struct invocation;
+struct observer;
 struct reload;
 struct telemetry;
 
@@ -49,6 +51,7 @@ struct host {
     const char *identity; /* of this process: ctx.host.name, the lease's holder */
     struct worker **workers, **serving_workers; /* runtime/workers.h */
     size_t worker_count, serving_worker_count;
+    bool on_core; /* workers without threads */
     struct script_limits limits;
     const char *ns;          /* default for what names none: the kubeconfig's */
     char *const *namespaces; /* --namespace; NULL-terminated, NULL: all */
@@ -58,6 +61,9 @@ struct host {
     bool draining;                      /* no new work */
     void (*changed)(struct host *host); /* something may have become idle or ready */
     void (*on_result)(struct controller *controller, const char *result, double seconds);
+    /* A handler's call begins, has ended; may be NULL. */
+    void (*on_call)(struct host *host, const struct invocation *invocation, bool ended);
+    const struct observer *observer; /* NULL: nobody looks */
     struct install_options install_options;
     struct reload *reload;
     struct hooks *hooks;

@@ -34,7 +34,10 @@ static void on_note(struct worker_call *call, struct script_note *note) {
 
 static void on_done(struct worker_call *call) {
     struct invocation *invocation = of_call(call);
+    struct host *host = invocation->scope.host;
     loop_timer_stop(&invocation->timeout);
+    if (host->on_call)
+        host->on_call(host, invocation, /* ended= */ true);
     invocation->done(invocation);
 }
 
@@ -73,9 +76,9 @@ int invocation_start(struct invocation *invocation, struct host *host, struct wo
         call->reason = "event";
     if (call->attempt == 0)
         call->attempt = 1;
-    if (object && call->name.len == 0) {
-        call->ns = object_namespace(object);
-        call->name = object_name(object);
+    if (object && call->uid.len == 0) {
+        call->ns = call->ns.len ? call->ns : object_namespace(object);
+        call->name = call->name.len ? call->name : object_name(object);
         call->uid = object_uid(object);
     }
     invocation->call.on_request = on_request;
@@ -85,6 +88,8 @@ int invocation_start(struct invocation *invocation, struct host *host, struct wo
     if (definition->timeout_ns > 0 &&
         loop_timer_start(&invocation->timeout, definition->timeout_ns) < 0)
         log_warn(host->log, "%s: no memory for a timeout", definition->name);
+    if (host->on_call)
+        host->on_call(host, invocation, /* ended= */ false);
     worker_call_start(script, &invocation->call);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "runtime/body.h"
 #include "runtime/controller.h"
 #include "runtime/note.h"
+#include "runtime/observer.h"
 
 /* One key in work: what the object's state asks for, the handler, what its result means. */
 
@@ -14,6 +15,7 @@ struct job {
     struct edition *edition;
     char *key;
     struct str ns, name;         /* parts of key */
+    char *uid;                   /* of who is gone; else NULL */
     const struct object *object; /* pinned; NULL: gone */
     const char *reason;
     struct invocation invocation;
@@ -43,6 +45,7 @@ static void finish(struct job *job) {
     if (!job->invocation.call.lost) {
         object_unpin(job->object);
         strbuf_finish(&job->path);
+        mem_free(job->uid);
         mem_free(job->key);
         mem_free(job);
     }
@@ -55,6 +58,15 @@ static void record(struct job *job, const char *result) {
     double seconds = (double)(loop_now(controller->host->loop) - job->started_ns) / 1e9;
     if (controller->on_result)
         controller->on_result(controller, result, seconds);
+    const struct observer *observer = controller->host->observer;
+    if (observer == NULL)
+        return;
+    struct observed_result seen = {.controller = controller->name,
+                                   .key = job->key,
+                                   .reason = job->reason,
+                                   .result = result,
+                                   .seconds = seconds};
+    observer->reconciled(observer->context, &seen);
 }
 
 static void remember_error(struct job *job, const char *text) {
@@ -80,11 +92,12 @@ static void succeed(struct job *job) {
 static void give_up(struct job *job, const struct error *err) {
     struct controller *controller = job->controller;
     workqueue_forget(controller->queue, str_of(job->key));
+    const struct definition *definition = job->edition->definition;
+    bool initializes = definition->handlers & HANDLER_INITIALIZE;
     if (job->object)
         host_event(controller->host, controller->name, job->object,
-                   job->edition->definition->resource.api_version,
-                   job->edition->definition->resource.kind_name, "Warning", "ReconcileFailed", "%s",
-                   err->message);
+                   definition->resource.api_version, definition->resource.kind_name, "Warning",
+                   initializes ? "InitializeFailed" : "ReconcileFailed", "%s", err->message);
 }
 
 /* Decides when a failed key runs again. Returns what to say about it. */
@@ -109,6 +122,11 @@ static const char *schedule_again(struct job *job, const struct error *err, bool
     return "retried with backoff";
 }
 
+static bool is_repeated(const struct job *job, const struct error *err) {
+    const char *last = map_get(&job->controller->last_errors, str_of(job->key));
+    return last && strcmp(last, err->message) == 0;
+}
+
 static void log_failure(struct job *job, const struct error *err, const char *then,
                         const char *traceback) {
     struct log_field fields[10] = {{0}};
@@ -127,7 +145,8 @@ static void log_failure(struct job *job, const struct error *err, const char *th
     fields[at++] = (struct log_field){"attempt", attempt, true};
     fields[at++] = (struct log_field){"code", error_code_name(err->code), false};
     fields[at++] = (struct log_field){"then", then, false};
-    fields[at++] = (struct log_field){"traceback", traceback, false};
+    if (!is_repeated(job, err))
+        fields[at++] = (struct log_field){"traceback", traceback, false};
     fields[at] = (struct log_field){0};
     log_emit(job->controller->host->log, LOG_ERROR, fields, "%s", err->message);
 }
@@ -176,9 +195,10 @@ static void on_patched(void *context, const struct kube_answer *answer, const st
         }
         return;
     }
-    informer_set_wrote(host->informers, kind->api_version, kind->kind_name, answer->body);
+    node_unref(host->dag, informer_set_wrote(host->informers, kind->api_version, kind->kind_name,
+                                             answer->body, NULL));
     if (!job->adding) {
-        map_remove(&job->controller->known, str_of(job->key));
+        controller_forget(job->controller, str_of(job->key));
         succeed(job);
         return;
     }
@@ -236,7 +256,7 @@ static void requeue(struct job *job, uint64_t after_ns) {
 static void on_success(struct job *job, bool again, uint64_t after_ns) {
     const char *function = job->invocation.function;
     if (strcmp(function, "gone") == 0) {
-        map_remove(&job->controller->known, str_of(job->key));
+        controller_forget(job->controller, str_of(job->key));
         if (job->leaving && job->object)
             patch_finalizer(job, /* on= */ false);
         else
@@ -278,12 +298,18 @@ static void invoke(struct job *job, const char *function) {
     call->attempt = workqueue_failures(controller->queue, str_of(job->key)) + 1;
     call->ns = job->ns;
     call->name = job->name;
-    call->uid = job->object ? object_uid(job->object) : str_of("");
+    call->uid = job->object ? object_uid(job->object) : str_of(job->uid);
     job->invoked = true;
     if (invocation_start(&job->invocation, controller->host, edition->program->script,
                          edition->definition, edition->index, function, str_of(job->key),
                          job->object, NULL, &err) < 0)
         fail(job, &err, false, false, NULL);
+}
+
+static void invoke_gone(struct job *job, node_t uid) {
+    struct str text = node_text(job->controller->host->dag, uid);
+    job->uid = mem_strndup(text.data, text.len);
+    invoke(job, "gone");
 }
 
 /* The object's state decides what the key needs. */
@@ -292,18 +318,18 @@ static void proceed(struct job *job) {
     struct controller *controller = job->controller;
     struct str key = str_of(job->key);
     const struct object *object = job->object;
-    bool known = map_get(&controller->known, key) != NULL;
+    node_t known = controller_knows(controller, key);
     bool held = object && object_has_finalizer(object, controller->finalizer);
     bool deleting = object && object_is_deleting(object);
     bool matches = object && feed_matches(&job->edition->feeds[0], object);
     job->leaving = object && !matches && !deleting;
     if (object == NULL || (!matches && !(deleting && held))) {
         if (known && definition->handlers & HANDLER_GONE)
-            invoke(job, "gone");
+            invoke_gone(job, known);
         else if (held && job->leaving)
             patch_finalizer(job, /* on= */ false);
         else {
-            map_remove(&controller->known, key);
+            controller_forget(controller, key);
             succeed(job);
         }
     } else if (deleting && definition->handlers & HANDLER_FINALIZE) {
@@ -314,11 +340,13 @@ static void proceed(struct job *job) {
     } else if (definition->handlers & HANDLER_FINALIZE && !held) {
         patch_finalizer(job, /* on= */ true);
     } else {
-        if (map_set(&controller->known, key, (void *)1, NULL) < 0)
+        if (controller_know(controller, key, object) < 0)
             log_warn(controller->host->log, "controller %s: no memory to remember %s",
                      controller->name, job->key);
         if (definition->handlers & HANDLER_RECONCILE)
             invoke(job, "reconcile");
+        else if (definition->handlers & HANDLER_INITIALIZE)
+            invoke(job, "initialize");
         else
             succeed(job);
     }

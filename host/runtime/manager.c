@@ -3,43 +3,20 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
-#include "lease/elector.h"
-#include "runtime/hooks.h"
+#include "base/trim.h"
 #include "runtime/intents.h"
+#include "runtime/invocation.h"
+#include "runtime/manager_internal.h"
 #include "runtime/probes.h"
-#include "runtime/reload.h"
 #include "runtime/settings_map.h"
 #include "runtime/telemetry.h"
 #include "runtime/workers.h"
 
-#define DRAIN_NS (30 * NS_PER_S)
+/* What a host is made of, in order; its end is manager_end.c. */
 
-struct reclaim { /* a worker's wish that the core frees objects */
-    struct message message;
-    struct manager *manager;
-    uint32_t posted;
-};
-
-struct manager {
-    const struct manager_options *options;
-    struct host host;
-    struct metrics *metrics;
-    struct probes *probes;
-    struct elector *elector;
-    struct settings_map *settings;
-    struct loop_signal *signals[2];
-    struct loop_timer drain, settle, housekeeping, greeting;
-    struct kube_call *greeted;
-    struct reclaim reclaim;
-    unsigned told; /* signals received */
-    int exit_code;
-    bool stopping, withdrawn, drained, left;
-};
-
-static void begin_stop(struct manager *manager, int exit_code);
+#define TRIM_AFTER (5 * NS_PER_S) /* files come together, and what they replace goes after them */
 
 /* Epochs */
 
@@ -58,6 +35,10 @@ static void wake_core(void *context) {
 static void on_housekeeping(struct loop_timer *timer) {
     struct manager *manager = CONTAINER_OF(timer, struct manager, housekeeping);
     epochs_reclaim(manager->host.epochs);
+    if (manager->trim_ns && loop_now(manager->host.loop) >= manager->trim_ns) {
+        manager->trim_ns = 0;
+        trim_memory();
+    }
     loop_timer_start(timer, NS_PER_S);
 }
 
@@ -90,6 +71,21 @@ static void on_request(void *context, const char *method, int status) {
         telemetry_request(manager->host.telemetry, method, status);
 }
 
+static void on_call(struct host *host, const struct invocation *invocation, bool ended) {
+    struct manager *manager = CONTAINER_OF(host, struct manager, host);
+    struct manager_call call = {.definition = invocation->scope.definition->name,
+                                .function = invocation->function,
+                                .key = invocation->key,
+                                .reason = invocation->call.call.reason,
+                                .attempt = invocation->call.call.attempt,
+                                .ended = ended};
+    if (ended && invocation->call.aborted)
+        call.failure = "aborted";
+    else if (ended && invocation->call.result.state == SCRIPT_FAILED)
+        call.failure = invocation->call.result.error.message;
+    manager->options.on_call(manager->options.context, &call);
+}
+
 static void on_result(struct controller *controller, const char *result, double seconds) {
     telemetry_result(controller->host->telemetry, controller->name, result, seconds);
 }
@@ -99,6 +95,8 @@ static void on_outcome(struct reload *reload, struct slot *slot, bool ok) {
     struct event_about about = {
         .api_version = "v1", .kind = "Namespace", .ns = manager->host.ns, .name = manager->host.ns};
     telemetry_reload(manager->host.telemetry, slot->name, ok);
+    if (!manager->host.on_core) /* a simulation has other things to do */
+        manager->trim_ns = loop_now(manager->host.loop) + TRIM_AFTER;
     if (!manager->host.leading) /* R12: only the leader writes Events about files */
         return;
     char text[1100];
@@ -107,36 +105,28 @@ static void on_outcome(struct reload *reload, struct slot *slot, bool ok) {
                  ok ? "ControllerLoaded" : "ControllerLoadFailed", text);
 }
 
-static void on_settle(struct loop_timer *timer);
-
-static void on_changed(struct host *host) {
-    struct manager *manager = CONTAINER_OF(host, struct manager, host);
-    if (!loop_timer_active(&manager->settle))
-        loop_timer_start(&manager->settle, 0);
-}
-
 /* Leadership */
 
 static void on_started(void *context) {
     struct manager *manager = context;
     manager->host.leading = true;
     log_info(manager->host.log, "leading");
-    telemetry_leader(manager->host.telemetry, manager->options->lease_name, true);
+    telemetry_leader(manager->host.telemetry, manager->options.lease_name, true);
     reload_wake(manager->host.reload);
     hooks_update(manager->host.hooks);
-    on_changed(&manager->host);
+    manager_changed(&manager->host);
 }
 
 static void on_stopped(void *context) {
     struct manager *manager = context;
     manager->host.leading = false;
-    telemetry_leader(manager->host.telemetry, manager->options->lease_name, false);
+    telemetry_leader(manager->host.telemetry, manager->options.lease_name, false);
     log_error(manager->host.log, "the lease is lost; ending");
     elector_destroy(manager->elector);
     manager->elector = NULL;
     reload_cancel_all(manager->host.reload);
     hooks_cancel_all(manager->host.hooks);
-    begin_stop(manager, 3);
+    manager_begin_stop(manager, 3);
 }
 
 static void on_leader(void *context, const char *identity) {
@@ -146,7 +136,7 @@ static void on_leader(void *context, const char *identity) {
 }
 
 static int start_leadership(struct manager *manager, struct error *err) {
-    const struct manager_options *options = manager->options;
+    const struct manager_options *options = &manager->options;
     if (!options->leader_elect) {
         manager->host.leading = true;
         return 0;
@@ -169,113 +159,6 @@ static int start_leadership(struct manager *manager, struct error *err) {
     return manager->elector ? 0 : err->code;
 }
 
-/* The end */
-
-static void quit(struct manager *manager) {
-    loop_timer_stop(&manager->drain);
-    loop_stop(manager->host.loop);
-}
-
-static void on_released(void *context) {
-    quit(context);
-}
-
-static void finish_stop(struct manager *manager) {
-    if (manager->left)
-        return;
-    manager->left = true;
-    loop_timer_stop(&manager->drain);
-    struct elector *elector = manager->elector;
-    manager->elector = NULL;
-    if (elector)
-        elector_release(elector, on_released, manager);
-    else
-        quit(manager);
-}
-
-static void on_drain(struct loop_timer *timer) {
-    struct manager *manager = CONTAINER_OF(timer, struct manager, drain);
-    if (manager->drained) { /* cancelled, and yet not back: a thread that was given up, say */
-        log_error(manager->host.log, "calls that do not end are left behind");
-        finish_stop(manager);
-        return;
-    }
-    log_warn(manager->host.log, "calls still in work after %d s are cancelled",
-             (int)(DRAIN_NS / NS_PER_S));
-    manager->drained = true;
-    reload_cancel_all(manager->host.reload);
-    hooks_cancel_all(manager->host.hooks);
-    loop_timer_start(timer, 10 * NS_PER_S);
-}
-
-static void on_withdrawn(void *context) {
-    struct manager *manager = context;
-    manager->withdrawn = true;
-    on_changed(&manager->host);
-}
-
-static void begin_stop(struct manager *manager, int exit_code) {
-    if (manager->stopping)
-        return;
-    manager->stopping = manager->host.draining = true;
-    manager->exit_code = exit_code;
-    reload_free_quiet(manager->host.reload);
-    hooks_drain(manager->host.hooks, on_withdrawn, manager);
-    loop_timer_start(&manager->drain, DRAIN_NS);
-    on_changed(&manager->host);
-}
-
-static void on_signal(void *context, int signum) {
-    struct manager *manager = context;
-    if (manager->told++ > 0) {
-        log_warn(manager->host.log, "second signal: ending at once");
-        _Exit(130);
-    }
-    log_info(manager->host.log, "%s: draining; a second signal ends at once",
-             signum == SIGINT ? "SIGINT" : "SIGTERM");
-    begin_stop(manager, 0);
-}
-
-static void list_delayed(void *context, struct str key, uint64_t left_ns) {
-    const struct controller *controller = context;
-    log_info(controller->host->log, "left for later: %s " STR_FORMAT " in %.1f s", controller->name,
-             STR_ARG(key), (double)left_ns / 1e9);
-}
-
-/* --once: nothing queued, nothing in work (R13). */
-static void end_once(struct manager *manager) {
-    struct list *link, *next;
-    LIST_EACH(link, next, &manager->host.reload->controllers) {
-        struct controller *controller = CONTAINER_OF(link, struct controller, link);
-        workqueue_each_delayed(controller->queue, list_delayed, controller);
-    }
-    begin_stop(manager, reload_any_failed(manager->host.reload) ? 1 : 0);
-}
-
-/* Something changed: is there an end to come to? */
-static void on_settle(struct loop_timer *timer) {
-    struct manager *manager = CONTAINER_OF(timer, struct manager, settle);
-    struct reload *reload = manager->host.reload;
-    if (manager->stopping) {
-        if (manager->withdrawn && hooks_quiet(manager->host.hooks) && reload_quiet(reload))
-            finish_stop(manager);
-        else
-            loop_timer_start(timer, 10 * NS_PER_MS);
-        return;
-    }
-    if (manager->options->strict && reload_any_failed(reload) && reload->swaps == 0) {
-        begin_stop(manager, 1);
-        return;
-    }
-    if (!manager->options->once || !manager->host.leading)
-        return;
-    if (reload_settled(reload) && hooks_settled(manager->host.hooks) &&
-        event_recorder_idle(manager->host.events))
-        end_once(manager);
-    else
-        loop_timer_start(timer, 20 * NS_PER_MS);
-}
-
 /* Config values from a ConfigMap */
 
 static void on_settings(void *context, const char *json) {
@@ -290,7 +173,7 @@ static void on_settings(void *context, const char *json) {
 
 static int start_cache(struct manager *manager, struct error *err) {
     struct host *host = &manager->host;
-    const struct manager_options *options = manager->options;
+    const struct manager_options *options = &manager->options;
     struct kube_client_options how = {.loop = host->loop,
                                       .config = options->config,
                                       .watches = options->watches,
@@ -318,12 +201,14 @@ static int start_cache(struct manager *manager, struct error *err) {
     return host->informers ? 0 : err->code;
 }
 
-static int start(struct manager *manager, struct error *err) {
+static int start_all(struct manager *manager, struct error *err) {
     struct host *host = &manager->host;
-    const struct manager_options *options = manager->options;
+    const struct manager_options *options = &manager->options;
     int rc = start_cache(manager, err);
-    struct workers_options workers = {
-        .engine = options->engine, .count = options->workers, .identity = options->identity};
+    struct workers_options workers = {.engine = options->engine,
+                                      .count = options->workers,
+                                      .on_core = options->on_core,
+                                      .identity = options->identity};
     if (rc == 0)
         rc = workers_start(host, &workers, err);
     if (rc < 0)
@@ -335,6 +220,8 @@ static int start(struct manager *manager, struct error *err) {
         (host->hooks = hooks_create(host, &options->hooks, err)) == NULL)
         return err->code;
     host->reload->on_outcome = on_outcome;
+    if (options->sources)
+        reload_use_sources(host->reload, options->sources, options->context);
     struct probes_options probes = {.host = host,
                                     .metrics = manager->metrics,
                                     .metrics_address = options->metrics_address,
@@ -347,12 +234,6 @@ static int start(struct manager *manager, struct error *err) {
         rc = start_leadership(manager, err);
     if (rc < 0)
         return rc;
-    for (int i = 0; i < 2; i++) {
-        manager->signals[i] =
-            loop_signal_open(host->loop, i ? SIGINT : SIGTERM, on_signal, manager, err);
-        if (manager->signals[i] == NULL)
-            return err->code;
-    }
     loop_timer_start(&manager->housekeeping, NS_PER_S);
     loop_timer_start(&manager->greeting, 0);
     if (options->config_map == NULL)
@@ -362,7 +243,7 @@ static int start(struct manager *manager, struct error *err) {
     return manager->settings ? 0 : err->code;
 }
 
-static void stop(struct manager *manager) {
+static void free_all(struct manager *manager) {
     struct host *host = &manager->host;
     settings_map_stop(manager->settings);
     elector_destroy(manager->elector);
@@ -390,15 +271,14 @@ static void stop(struct manager *manager) {
     kube_client_destroy(host->client);
 }
 
-int manager_run(const struct manager_options *options) {
+struct manager *manager_start(const struct manager_options *options, struct error *err) {
     struct manager *manager = mem_zalloc(sizeof *manager);
-    struct error err;
     if (manager == NULL) {
-        log_error(options->log, "no memory to start");
-        return 1;
+        error_set(err, ERROR_NOMEM, "no memory to start");
+        return NULL;
     }
     struct host *host = &manager->host;
-    manager->options = options;
+    manager->options = *options;
     manager->reclaim = (struct reclaim){.message = {.deliver = on_reclaim}, .manager = manager};
     host->loop = options->loop;
     host->clock = options->clock;
@@ -411,20 +291,68 @@ int manager_run(const struct manager_options *options) {
     host->namespaces = options->namespaces;
     host->reload_grace_ns = options->reload_grace_ns ? options->reload_grace_ns : 10 * NS_PER_S;
     host->install_options = options->crds;
-    host->changed = on_changed;
+    host->changed = manager_changed;
     host->on_result = on_result;
-    loop_timer_init(host->loop, &manager->drain, on_drain);
-    loop_timer_init(host->loop, &manager->settle, on_settle);
+    host->on_call = options->on_call ? on_call : NULL;
+    host->observer = options->observer;
     loop_timer_init(host->loop, &manager->housekeeping, on_housekeeping);
     loop_timer_init(host->loop, &manager->greeting, on_greeting);
-    if (start(manager, &err) < 0) {
-        log_error(host->log, "%s", err.message);
-        manager->exit_code = 1;
-    } else {
-        loop_run(host->loop);
-    }
-    stop(manager);
+    manager_end_init(manager);
+    if (start_all(manager, err) == 0)
+        return manager;
+    manager_destroy(manager);
+    return NULL;
+}
+
+int manager_rescan(struct manager *manager, struct error *err) {
+    return reload_scan(manager->host.reload, err);
+}
+
+struct server_request *manager_post(struct manager *manager, const struct server_local *post,
+                                    struct error *err) {
+    return hooks_post(manager->host.hooks, post, err);
+}
+
+int manager_destroy(struct manager *manager) {
+    if (manager == NULL)
+        return 0;
     int exit_code = manager->exit_code;
+    free_all(manager);
     mem_free(manager);
     return exit_code;
+}
+
+static void on_signal(void *context, int signum) {
+    struct manager *manager = context;
+    if (manager->told++ > 0) {
+        log_warn(manager->host.log, "second signal: ending at once");
+        _Exit(130);
+    }
+    log_info(manager->host.log, "%s: draining; a second signal ends at once",
+             signum == SIGINT ? "SIGINT" : "SIGTERM");
+    manager_begin_stop(manager, 0);
+}
+
+static int catch_signals(struct manager *manager, struct error *err) {
+    for (int i = 0; i < 2; i++) {
+        manager->signals[i] =
+            loop_signal_open(manager->host.loop, i ? SIGINT : SIGTERM, on_signal, manager, err);
+        if (manager->signals[i] == NULL)
+            return err->code;
+    }
+    return 0;
+}
+
+int manager_run(const struct manager_options *options) {
+    struct error err;
+    struct manager *manager = manager_start(options, &err);
+    if (manager == NULL || catch_signals(manager, &err) < 0) {
+        log_error(options->log, "%s", err.message);
+        manager_destroy(manager);
+        return 1;
+    }
+    manager->runs_loop = true;
+    if (!manager->ended)
+        loop_run(options->loop);
+    return manager_destroy(manager);
 }

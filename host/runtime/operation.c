@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "http/http.h"
+#include "runtime/observer.h"
 
 enum { MOST_TRIES = 5 };
 
@@ -24,6 +25,7 @@ static void destroy(struct operation *operation) {
     strbuf_finish(&operation->body);
     strbuf_finish(&operation->items);
     object_unpin(operation->current);
+    object_drop(operation->before);
     node_unref(operation->host->dag, operation->intent);
     mem_free(operation->api_version);
     mem_free(operation->kind);
@@ -65,11 +67,6 @@ static void send_now(struct operation *operation) {
         operation_end(operation, &err);
 }
 
-void operation_send(struct operation *operation) {
-    operation->tries = 1;
-    send_now(operation);
-}
-
 static void on_timer(struct loop_timer *timer) {
     struct operation *operation = CONTAINER_OF(timer, struct operation, timer);
     if (operation->request->op == SCRIPT_SLEEP)
@@ -95,6 +92,79 @@ static bool retry(struct operation *operation, const struct error *err) {
     return true;
 }
 
+/* NULL: this is no write of an object. */
+static const char *verb_of(enum script_op op) {
+    switch (op) {
+    case SCRIPT_APPLY:
+        return "apply";
+    case SCRIPT_CREATE:
+        return "create";
+    case SCRIPT_UPDATE:
+        return "update";
+    case SCRIPT_PATCH:
+        return "patch";
+    case SCRIPT_DELETE:
+        return "delete";
+    case SCRIPT_SET_STATUS:
+        return "set_status";
+    case SCRIPT_SCALE:
+        return "scale";
+    case SCRIPT_EVICT:
+        return "evict";
+    case SCRIPT_BIND:
+        return "bind";
+    default:
+        return NULL;
+    }
+}
+
+/* What the cache has of the target, pinned; NULL: nothing, or nobody wants to see it. */
+static const struct object *cached_state(const struct operation *operation) {
+    if (operation->host->observer == NULL || verb_of(operation->request->op) == NULL ||
+        operation->name == NULL)
+        return NULL;
+    return informer_set_find(operation->host->informers, operation->api_version, operation->kind,
+                             str_of(operation->ns), str_of(operation->name));
+}
+
+void operation_send(struct operation *operation) {
+    object_drop(operation->before);
+    operation->before = cached_state(operation);
+    operation->tries = 1;
+    send_now(operation);
+}
+
+/* `cached`: before the answer went in. The watch may have told of the write before its answer came;
+ * then what was there when it was sent is the last that is known to be older. */
+static const struct object *state_before(const struct operation *operation,
+                                         const struct object *cached) {
+    const struct object *after = operation->request->object;
+    bool told = cached && after && cached->version >= after->version;
+    return cached == NULL || told ? operation->before : cached;
+}
+
+static void show_write(const struct operation *operation, const struct object *before,
+                       const struct kube_answer *answer) {
+    const struct observer *observer = operation->host->observer;
+    const struct script_request *request = operation->request;
+    const struct object *hand = operation->scope->object, *after = request->object;
+    const char *verb = verb_of(request->op);
+    if (observer == NULL || verb == NULL || answer == NULL)
+        return;
+    struct observed_write write = {.controller = operation->scope->definition->name,
+                                   .key_ns = hand ? object_namespace(hand) : str_of(""),
+                                   .key_name = hand ? object_name(hand) : str_of(""),
+                                   .verb = verb,
+                                   .kind = request->kind,
+                                   .ns = after ? object_namespace(after) : str_of(operation->ns),
+                                   .name = after ? object_name(after) : str_of(operation->name),
+                                   .dag = operation->host->dag,
+                                   .before = before ? before->root : NODE_NONE,
+                                   .after = after ? after->root : NODE_NONE,
+                                   .created = answer->status == 201};
+    observer->wrote(observer->context, &write);
+}
+
 static void on_answer(void *context, const struct kube_answer *answer, const struct error *err) {
     struct operation *operation = context;
     operation->call = NULL;
@@ -107,7 +177,11 @@ static void on_answer(void *context, const struct kube_answer *answer, const str
     struct error failure = {0};
     if (err)
         failure = *err;
+    const struct object *cached = cached_state(operation);
     int rc = operation->finish(operation, err ? NULL : answer, &failure);
+    if (rc == 0)
+        show_write(operation, state_before(operation, cached), err ? NULL : answer);
+    object_drop(cached);
     if (rc > 0) /* it goes on */
         return;
     operation_end(operation, rc < 0 ? &failure : NULL);

@@ -45,6 +45,7 @@ struct operation {
     node_t intent;                /* apply, set_status */
     bool looking_up;              /* the call in progress only asks for the target's uid (R2) */
     const struct object *current; /* pinned */
+    const struct object *before;  /* pinned: in the cache when it was sent; for the observer */
     struct strbuf items;          /* live list: pages so far */
     int (*finish)(struct operation *operation, const struct kube_answer *answer, struct error *err);
 };

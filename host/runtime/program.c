@@ -307,8 +307,10 @@ void program_destroy(struct program *program) {
     stop_feeds(program);
     worker_unload(program->script);
     worker_unload(program->serving);
-    for (size_t i = 0; i < program->count; i++)
+    for (size_t i = 0; i < program->count; i++) {
         object_unpin(program->editions[i].last_asked);
+        node_unref(program->host->dag, program->editions[i].last_said);
+    }
     mem_free(program->editions);
     declaration_destroy(program->declaration);
     script_source_unref(program->source);

@@ -26,6 +26,11 @@ enum program_state {
 };
 const char *program_state_name(enum program_state state);
 
+struct said { /* what was logged last, so that it is not logged at each request */
+    uint64_t hash, until_ns;
+    unsigned passed_over; /* since */
+};
+
 struct controller;
 struct edition { /* one definition of a program */
     struct program *program;
@@ -35,7 +40,9 @@ struct edition { /* one definition of a program */
     size_t feed_count;
     struct controller *controller;   /* once live; NULL for schedules and startups */
     struct errand *errand;           /* once live; of schedules and startups */
+    struct said failure;             /* of its webhooks */
     const struct object *last_asked; /* pinned; of its webhooks; NULL: none yet */
+    node_t last_said;                /* a reference; the answer to it; NODE_NONE: none yet */
 };
 
 struct program {

@@ -19,6 +19,9 @@ static const char *const type_names[OBJECT_TYPES] = {"mutating", "validating", "
 /* An API server hears of a removal by its watch, and calls until then. */
 enum { HEARING_NS = 1000 * 1000 * 1000 };
 
+/* Then everything is applied again, which changes nothing where it is as it should be. */
+#define RESYNC_NS (60 * NS_PER_S)
+
 struct registered { /* one object at the server */
     enum object_type type;
     char *applied; /* the body acknowledged last; NULL: there from an earlier run */
@@ -26,6 +29,7 @@ struct registered { /* one object at the server */
     char *foreign; /* the instance it belongs to, when that is not ours */
     bool complained;
     bool failed; /* in this round: the others first */
+    bool stale;  /* was applied too long ago */
     char *complaint;
 };
 
@@ -40,6 +44,7 @@ struct registrar {
     unsigned failures;
     uint64_t heard_ns; /* by then everybody has heard of the last removal; 0: there was none */
     bool published, withdrawing;
+    bool resync; /* the timer waits for what is applied to become stale */
     char *complaint;
     void (*done)(void *context);
     void *done_context;
@@ -156,6 +161,7 @@ static int compute(struct registrar *registrar, struct error *err) {
 static void next_step(struct registrar *registrar);
 
 static void again(struct registrar *registrar, uint64_t wait_ns) {
+    registrar->resync = false;
     loop_timer_start(&registrar->timer, wait_ns);
 }
 
@@ -222,8 +228,9 @@ static void on_sent(void *context, const struct kube_answer *answer, const struc
         map_remove(&registrar->objects, str_of(registrar->at_path));
         free_object(object);
     } else {
-        if (object->type != CRD)
+        if (object->type != CRD && !object->stale)
             log_info(log, "%s webhooks registered: %s", type_names[object->type], name);
+        object->stale = false;
         mem_free(object->applied);
         object->applied = object->wanted;
         object->wanted = NULL;
@@ -281,8 +288,13 @@ static bool is_foreign(struct registrar *registrar, const char *path, struct reg
 static bool is_due(struct registrar *registrar, const char *path, struct registered *object) {
     if (object->failed || is_foreign(registrar, path, object))
         return false;
+    if (object->wanted &&
+        (object->applied == NULL || strcmp(object->applied, object->wanted) != 0)) {
+        object->stale = false; /* news */
+        return true;
+    }
     if (object->wanted)
-        return object->applied == NULL || strcmp(object->applied, object->wanted) != 0;
+        return object->stale;
     if (object->type == CRD) /* never removed, and its converter stays */
         return false;
     return registrar->options.mode == REGISTRAR_APPLY && may_remove(registrar);
@@ -366,7 +378,12 @@ static void finish(struct registrar *registrar) {
         again(registrar, registrar->heard_ns - now);
     } else if (registrar->withdrawing) {
         registrar->done(registrar->done_context);
-    } else if (!registrar->published) {
+    } else {
+        uint64_t resync_ns = registrar->options.resync_ns;
+        again(registrar, resync_ns ? resync_ns : RESYNC_NS);
+        registrar->resync = true;
+        if (registrar->published)
+            return;
         registrar->published = true;
         registrar->options.published(registrar->options.context);
     }
@@ -392,7 +409,13 @@ static void next_step(struct registrar *registrar) {
 }
 
 static void on_timer(struct loop_timer *timer) {
-    begin_round(CONTAINER_OF(timer, struct registrar, timer));
+    struct registrar *registrar = CONTAINER_OF(timer, struct registrar, timer);
+    size_t at = 0;
+    for (struct map_entry *entry;
+         registrar->resync && (entry = map_next(&registrar->objects, &at));)
+        ((struct registered *)entry->value)->stale = true;
+    registrar->resync = false;
+    begin_round(registrar);
 }
 
 struct registrar *registrar_create(const struct registrar_options *options, struct error *err) {

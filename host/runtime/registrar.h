@@ -27,7 +27,8 @@ struct registrar_options {
     struct host *host;
     enum registrar_mode mode;
     const struct registration_endpoint *endpoint; /* borrowed; its texts may change */
-    void (*published)(void *context);             /* everything carries the present bundle */
+    uint64_t resync_ns; /* what was edited or deleted by hand comes back so soon; 0 = 60 s */
+    void (*published)(void *context); /* everything carries the present bundle */
     void *context;
 };
 struct registrar *registrar_create(const struct registrar_options *options, struct error *err);

@@ -90,10 +90,11 @@ static void take_entry(struct reload *reload, const char *name, struct source_en
 }
 
 int reload_scan(struct reload *reload, struct error *err) {
-    struct source_set set;
+    struct source_set set = {0};
     struct list *link, *next;
     size_t at = 0;
-    int rc = source_scan(reload->folders, &set, err);
+    int rc = reload->sources ? reload->sources(reload->sources_context, &set, err)
+                             : source_scan(reload->folders, &set, err);
     for (struct map_entry *entry; (entry = map_next(&set.by_name, &at));)
         take_entry(reload, entry->key, entry->value);
     LIST_EACH(link, next, &reload->slots) {
@@ -102,9 +103,19 @@ int reload_scan(struct reload *reload, struct error *err) {
         if (!there && !slot->gone && rc == 0)
             remove_slot(slot);
     }
+    if (rc == 0 && !reload->scanned && set.by_name.count == 0)
+        log_info(reload->host->log, "there is no controller file yet; one that comes is loaded");
+    reload->scanned = true;
     source_set_finish(&set);
     reload->host->changed(reload->host);
     return rc;
+}
+
+void reload_use_sources(struct reload *reload,
+                        int (*sources)(void *context, struct source_set *set, struct error *err),
+                        void *context) {
+    reload->sources = sources;
+    reload->sources_context = context;
 }
 
 static void on_rescan(struct loop_timer *timer) {
@@ -163,8 +174,10 @@ static void slot_destroy(struct slot *slot) {
     loop_timer_stop(&slot->grace);
     program_destroy(slot->next);
     program_destroy(slot->live);
-    LIST_EACH(link, next, &slot->old)
-    program_destroy(CONTAINER_OF(link, struct program, link));
+    LIST_EACH(link, next, &slot->old) {
+        list_remove(link); /* one that a call was left behind in outlives us */
+        program_destroy(CONTAINER_OF(link, struct program, link));
+    }
     mem_free(slot->name);
     mem_free(slot);
 }
@@ -182,8 +195,10 @@ void reload_destroy(struct reload *reload) {
         slot->live = NULL;
         slot_destroy(slot);
     }
-    LIST_EACH(link, next, &reload->controllers)
-    controller_destroy(CONTAINER_OF(link, struct controller, link));
+    LIST_EACH(link, next, &reload->controllers) {
+        list_remove(link); /* likewise */
+        controller_destroy(CONTAINER_OF(link, struct controller, link));
+    }
     mem_free(reload->config);
     mem_free(reload);
 }

@@ -35,11 +35,14 @@ struct slot { /* one controller file */
 struct reload {
     struct host *host;
     const char *const *folders;
+    int (*sources)(void *context, struct source_set *set, struct error *err); /* or NULL: folders */
+    void *sources_context;
     char *config; /* JSON, or NULL */
     struct folder_watch *watch;
     struct list slots;
     struct list controllers; /* struct controller.link */
     struct loop_timer rescan;
+    bool scanned; /* once at least */
     uint64_t swaps, failures;
     uint64_t last_swap_ns; /* how long the last one took from notice to live */
     void (*on_outcome)(struct reload *reload, struct slot *slot, bool ok);
@@ -47,6 +50,10 @@ struct reload {
 
 struct reload *reload_create(struct host *host, const char *const *folders, const char *config,
                              bool watch, struct error *err);
+/* From now on the sources come from there, and not from the folders. */
+void reload_use_sources(struct reload *reload,
+                        int (*sources)(void *context, struct source_set *set, struct error *err),
+                        void *context);
 /* Scans now. Folders that cannot be read are an error only here. */
 int reload_scan(struct reload *reload, struct error *err);
 /* New config values: every file is loaded anew. Takes a copy. */

@@ -44,13 +44,16 @@ enum script_op {
     SCRIPT_SET_STATUS, /* ref (the object in hand); body: the status */
     SCRIPT_EVICT,      /* ref; grace_s */
     SCRIPT_SCALE,      /* ref; replicas */
+    SCRIPT_BIND,       /* ref, precondition_uid; body: what the Pod is bound to, a reference */
     SCRIPT_TOKEN,      /* ref (ServiceAccount); body: {"audiences":[],"expirationSeconds":n} */
     SCRIPT_LIVE_GET,   /* ref -> object, or object NULL when it is not there */
     SCRIPT_LIVE_LIST,  /* kind, ns, labels, fields -> text: JSON array of objects */
     SCRIPT_SECRET,     /* ns, name, key -> text: the bytes */
     SCRIPT_SLEEP,      /* delay_ns */
-    SCRIPT_HTTP        /* method, url, headers, body, delay_ns (timeout), retries
+    SCRIPT_HTTP,       /* method, url, headers, body, delay_ns (timeout), retries
                           -> status, headers_out, text */
+    SCRIPT_TEST /* of a test file alone, cli/stage.h: key, name, method, url, body, patch_type,
+                   delay_ns, replicas -> status, text: JSON */
 };
 
 struct script_request {
@@ -126,25 +129,38 @@ struct script_host {
     void (*note)(void *context, struct script_note *note);         /* takes it */
 };
 
+/* Who wants to know which lines run. Called on the engine's thread. */
+struct script_coverage {
+    /* `path` as in script_file. `ran` false: it could run; said once, when the file is loaded. */
+    void (*line)(void *context, const char *path, int line, bool ran);
+    void *context;
+};
+
 struct script_limits {
     size_t memory;   /* bytes per isolate; 0 = 64 MiB */
     uint64_t cpu_ns; /* between waits; 0 = 1 s */
     uint64_t seed;   /* of the script's random numbers; 0 = the engine's own, always the same */
+    const struct script_coverage *coverage; /* borrowed; NULL: nobody; slow when set */
+    bool ordered; /* tables are walked in the order of their keys: runs can be repeated */
 };
 
 struct script_call {
     unsigned definition;               /* index in the declaration */
     const char *function;              /* "reconcile", "finalize", "gone", "on.event", "run",
-                                          "mutate", "validate", "convert" */
+                                          "initialize", "mutate", "validate", "convert"; of a test
+                                          file
+                                          "test.case", "test.always", "test.http" */
     const struct object *object, *old; /* pinned by the caller for the length of this call; the
                                           engine takes its own pins */
-    const char *event;                 /* on.event: "added", "updated", "deleted" */
+    const char *event;                 /* on.event: "added", "updated", "deleted"; mutate, validate:
+                                          the operation; of a test file: JSON of what it is about */
     struct str ns, name, uid;          /* the key; gone() has no object */
     const char *reason;                /* "event", "resync", "requeue", "reload", "unmatched" */
     unsigned attempt;                  /* 1 on the first try */
     const char *reconcile_id;          /* for logs */
-    struct str request; /* mutate, validate: the AdmissionRequest without its objects; convert:
-                           {"desired": "group/version"}; JSON */
+    struct str request;                /* mutate, validate: the AdmissionRequest without its
+                                          objects, JSON; convert: "group/version"; "" for the rest;
+                                          borrowed as the others are pinned */
     void *context;
 };
 

@@ -107,7 +107,7 @@ static int attach(struct slot *slot, struct program *program, bool reload, struc
         if (type == DEFINITION_WEBHOOK || type == DEFINITION_CONVERSION)
             continue; /* runtime/hooks.h finds it when it is asked for */
         if (type != DEFINITION_CONTROLLER) {
-            edition->errand = errand_start(edition, err);
+            edition->errand = errand_begin(edition, err);
             if (edition->errand == NULL)
                 return err->code;
             continue;
@@ -166,12 +166,18 @@ void slot_free_quiet(struct slot *slot) {
     }
 }
 
-static void report_swap(struct slot *slot, const struct program *program, bool reload) {
+static void report_swap(struct slot *slot, const struct program *program, bool reload,
+                        const struct script_source *before) {
     struct host *host = slot->reload->host;
-    char took[32];
+    char took[32], changed[256] = "";
+    if (before)
+        source_first_change(before, program->source, changed, sizeof changed);
     uint64_t ns = loop_now(host->loop) - program->created_ns;
     snprintf(took, sizeof took, "%.1f", (double)ns / 1e6);
-    struct log_field fields[] = {{"file", slot->name, false}, {"ms", took, true}, {0}};
+    struct log_field fields[] = {{"file", slot->name, false},
+                                 {"ms", took, true},
+                                 {"changed", changed[0] ? changed : NULL, false},
+                                 {0}};
     log_emit(host->log, LOG_INFO, fields, "%s", reload ? "reloaded" : "running");
     slot->reload->last_swap_ns = ns;
     slot->reload->swaps++;
@@ -188,6 +194,7 @@ static void swap(struct slot *slot) {
         on_failed(slot, program);
         return;
     }
+    struct script_source *before = old ? script_source_ref(old->source) : NULL;
     slot->next = NULL;
     program->before = NULL;
     if (old)
@@ -201,7 +208,8 @@ static void swap(struct slot *slot) {
     slot->error.code = 0;
     slot->env_failures = 0;
     slot->suspended = false;
-    report_swap(slot, program, reload);
+    report_swap(slot, program, reload, before);
+    script_source_unref(before);
     hooks_update(slot->reload->host->hooks);
     slot->reload->host->changed(slot->reload->host);
 }

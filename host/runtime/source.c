@@ -196,6 +196,48 @@ static int fill(struct counted *counted, const char *path, const char *base, boo
     return rc < 0 ? rc : add_modules(counted, path, base, name, 0, err);
 }
 
+static int check_entry(const struct script_source *source, struct error *err) {
+    if (source->count > 0 && !blank(&source->files[0]))
+        return 0;
+    return error_set(err, ERROR_INVALID,
+                     "%s: the file is empty; return a definition, or delete it to remove the "
+                     "controller",
+                     source->count > 0 ? source->files[0].path : source->name);
+}
+
+static int copy_files(struct script_source *source, const struct script_file *files, size_t count,
+                      struct error *err) {
+    source->files = mem_calloc(count ? count : 1, sizeof *source->files);
+    for (size_t i = 0; source->files && i < count; i++) {
+        struct script_file *file = &source->files[source->count++];
+        file->path = mem_strdup(files[i].path);
+        file->module = mem_strdup(files[i].module);
+        file->text = mem_strndup(files[i].text, files[i].len);
+        file->len = files[i].len;
+        if (file->path == NULL || file->module == NULL || file->text == NULL)
+            return error_set(err, ERROR_NOMEM, "%s: no memory", source->name);
+    }
+    return source->files ? 0 : error_set(err, ERROR_NOMEM, "%s: no memory", source->name);
+}
+
+struct script_source *source_create(const char *name, const struct script_file *files, size_t count,
+                                    struct error *err) {
+    struct counted *counted = mem_zalloc(sizeof *counted);
+    if (counted == NULL || (counted->source.name = mem_strdup(name)) == NULL) {
+        mem_free(counted);
+        error_set(err, ERROR_NOMEM, "%s: no memory", name);
+        return NULL;
+    }
+    counted->refs = 1;
+    struct script_source *source = &counted->source;
+    if (copy_files(source, files, count, err) < 0 || check_entry(source, err) < 0) {
+        script_source_unref(source);
+        return NULL;
+    }
+    source->hash = hash_of(source);
+    return source;
+}
+
 static void free_path(char **path) { /* realpath's, so libc's */
     free(*path);
 }
@@ -222,11 +264,8 @@ struct script_source *source_read(const char *path, const char *root, struct err
     struct script_source *source = &counted->source;
     int rc = fill(counted, path, base, folder, err);
     counted->root = NULL;
-    if (rc == 0 && blank(&source->files[0]))
-        rc = error_set(err, ERROR_INVALID,
-                       "%s: the file is empty; return a definition, or delete it to remove the "
-                       "controller",
-                       source->files[0].path);
+    if (rc == 0)
+        rc = check_entry(source, err);
     if (rc < 0) {
         script_source_unref(source);
         return NULL;
@@ -260,6 +299,18 @@ static int add_entry(struct source_set *set, const char *path, const char *name,
         return error_set(err, ERROR_NOMEM, "%s: no memory", path);
     }
     mem_free(old);
+    return 0;
+}
+
+int source_set_add(struct source_set *set, struct script_source *source, struct error *err) {
+    if (map_get(&set->by_name, str_of(source->name)))
+        return error_set(err, ERROR_EXISTS, "there is a file \"%s\" already", source->name);
+    struct source_entry *entry = mem_zalloc(sizeof *entry);
+    if (entry == NULL || map_set(&set->by_name, str_of(source->name), entry, NULL) < 0) {
+        mem_free(entry);
+        return error_set(err, ERROR_NOMEM, "%s: no memory", source->name);
+    }
+    entry->source = script_source_ref(source);
     return 0;
 }
 
@@ -322,4 +373,38 @@ void source_set_finish(struct source_set *set) {
         mem_free(one);
     }
     map_finish(&set->by_name);
+}
+
+static const struct script_file *file_of(const struct script_source *source, const char *path) {
+    for (size_t i = 0; i < source->count; i++)
+        if (strcmp(source->files[i].path, path) == 0)
+            return &source->files[i];
+    return NULL;
+}
+
+/* The line of the first byte that differs; 0: none does. */
+static unsigned line_of_change(const struct script_file *old, const struct script_file *now) {
+    unsigned line = 1;
+    size_t i = 0;
+    for (; i < old->len && i < now->len && old->text[i] == now->text[i]; i++)
+        line += now->text[i] == '\n';
+    return i == old->len && i == now->len ? 0 : line;
+}
+
+void source_first_change(const struct script_source *old, const struct script_source *now,
+                         char *ret, size_t size) {
+    *ret = '\0';
+    for (size_t i = 0; i < now->count; i++) {
+        const struct script_file *before = file_of(old, now->files[i].path);
+        unsigned line = before ? line_of_change(before, &now->files[i]) : 1;
+        if (line > 0) {
+            snprintf(ret, size, "%s:%u", now->files[i].path, line);
+            return;
+        }
+    }
+    for (size_t i = 0; i < old->count; i++)
+        if (file_of(now, old->files[i].path) == NULL) {
+            snprintf(ret, size, "%s is gone", old->files[i].path);
+            return;
+        }
 }

@@ -5,7 +5,7 @@
 #include "runtime/script_engine.h"
 
 /*
- * Sources: controller files and folders on disk, read into consistent snapshots.
+ * Sources: controller files and folders on disk or in memory, as consistent snapshots.
  *
  * Is:      `<dir>/<name>.lua`, or `<dir>/<name>/init.lua` with the modules beside it; symbolic
  *          links are followed within <dir> (a ConfigMap's `..data`), never out of it; `*_test.lua`,
@@ -32,6 +32,16 @@ struct source_set {
  * cannot be read (the set has the rest); NOMEM. */
 int source_scan(const char *const *folders, struct source_set *ret, struct error *err);
 void source_set_finish(struct source_set *set);
+/* Adds one that was not read from a folder; its own reference. 0, EXISTS, NOMEM. */
+int source_set_add(struct source_set *set, struct script_source *source, struct error *err);
+
+/* A snapshot of texts in memory, the entry first; copies them. NULL: INVALID (empty), NOMEM. */
+struct script_source *source_create(const char *name, const struct script_file *files, size_t count,
+                                    struct error *err);
+
+/* Where the first file that differs does so, "appservice.lua:41"; "" when none does. */
+void source_first_change(const struct script_source *old, const struct script_source *now,
+                         char *ret, size_t size);
 
 /* Reads one file or folder. Nothing is read that is not, links resolved, in the folder `root`
  * (NULL: the path was named by a person, and may be anywhere). NULL: NOT_FOUND, FORBIDDEN (also:

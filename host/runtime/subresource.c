@@ -2,7 +2,7 @@
 #include "runtime/body.h"
 #include "runtime/write_internal.h"
 
-/* Writes to subresources: status, scale, eviction, token. */
+/* Writes to subresources: status, scale, eviction, binding, token. */
 
 /* Status: a forced apply on /status of the object in hand. */
 static int prepare_status(struct operation *op, struct error *err) {
@@ -55,6 +55,12 @@ int subresource_prepare(struct operation *op, struct error *err) {
         body_eviction(&op->body, op->ns, op->name, request->grace_s);
         operation_path(op, "eviction");
         return operation_allow(op, "evict", err);
+    }
+    if (request->op == SCRIPT_BIND) {
+        body_binding(&op->body, op->ns, op->name, request->precondition_uid,
+                     strbuf_view(&request->body));
+        operation_path(op, "binding");
+        return operation_allow(op, "bind", err);
     }
     body_token_request(&op->body, strbuf_view(&request->body));
     operation_path(op, "token");

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "runtime/worker_internal.h"
@@ -21,10 +22,13 @@ static struct worker_body *body_create(struct worker *worker, struct error *err)
     list_init(&body->scripts);
     atomic_init(&body->state, BODY_IDLE);
     body->reader = epoch_reader_create(worker->options.epochs, err);
-    body->loop = body->reader ? loop_create(clock_real(), err) : NULL;
+    bool on_core = worker->options.on_core;
+    if (body->reader)
+        body->loop = on_core ? worker->options.core : loop_create(clock_real(), err);
     body->mailbox = body->loop ? mailbox_create(body->loop, err) : NULL;
     if (body->mailbox == NULL) {
-        loop_destroy(body->loop);
+        if (!on_core)
+            loop_destroy(body->loop);
         epoch_reader_destroy(body->reader);
         mem_free(body);
         return NULL;
@@ -48,6 +52,10 @@ static int body_start(struct worker *worker, struct error *err) {
     if (body == NULL)
         return err ? err->code : ERROR_NOMEM;
     worker->body = body;
+    if (worker->options.on_core) {
+        worker_thread_open(body);
+        return 0;
+    }
     worker->thread = thread_start(worker->name, worker_thread_main, body, err);
     if (worker->thread != NULL)
         return 0;
@@ -76,11 +84,23 @@ struct worker *worker_start(const struct worker_options *options, struct error *
     loop_timer_init(options->core, &worker->watch, watch_thread);
     worker->core_mailbox = worker->name ? mailbox_create(options->core, err) : NULL;
     if (worker->core_mailbox == NULL || body_start(worker, err) < 0 ||
-        loop_timer_start(&worker->watch, NS_PER_S) < 0) {
+        (!options->on_core && loop_timer_start(&worker->watch, NS_PER_S) < 0)) {
         worker_stop(worker);
         return NULL;
     }
     return worker;
+}
+
+/* What was posted is delivered, then scripts and engine go. */
+static void body_stop(struct worker *worker) {
+    if (worker->options.on_core) {
+        mailbox_deliver(worker->body->mailbox);
+        worker_thread_close(worker->body);
+        return;
+    }
+    worker->body->quit.deliver = worker_thread_quit;
+    mailbox_post(worker->body->mailbox, &worker->body->quit);
+    thread_join(worker->thread);
 }
 
 void worker_stop(struct worker *worker) {
@@ -88,9 +108,7 @@ void worker_stop(struct worker *worker) {
         return;
     loop_timer_stop(&worker->watch);
     if (worker->body) {
-        worker->body->quit.deliver = worker_thread_quit;
-        mailbox_post(worker->body->mailbox, &worker->body->quit);
-        thread_join(worker->thread);
+        body_stop(worker);
         worker->stopped = true;
         epoch_reader_destroy(worker->body->reader);
         mem_free(worker->body);
@@ -175,14 +193,21 @@ int worker_bind(struct worker_script *script, const struct script_view *views, s
                 struct error *err) {
     if (script->body == NULL)
         return error_set(err, ERROR_CANCELLED, "its thread was given up");
-    struct bind_message *bind = mem_zalloc(sizeof *bind + count * sizeof *views);
+    size_t texts = 0;
+    for (size_t i = 0; i < count; i++)
+        texts += strlen(views[i].kind) + 1;
+    struct bind_message *bind = mem_zalloc(sizeof *bind + count * sizeof *views + texts);
     if (bind == NULL)
         return error_set(err, ERROR_NOMEM, "no memory to bind a script");
     bind->message.deliver = worker_thread_bind;
     bind->script = script;
     bind->count = count;
-    for (size_t i = 0; i < count; i++)
+    char *text = (char *)(bind->views + count); /* the caller may be gone before it arrives */
+    for (size_t i = 0; i < count; i++) {
         bind->views[i] = views[i];
+        bind->views[i].kind = strcpy(text, views[i].kind);
+        text += strlen(text) + 1;
+    }
     mailbox_post(script->body->mailbox, &bind->message);
     return 0;
 }

@@ -6,7 +6,8 @@
 #include "runtime/script_engine.h"
 
 /*
- * Worker: a thread with its own loop and script engine; the core talks to it by messages.
+ * Worker: a thread with its own loop and script engine; the core talks to it by messages. In
+ * simulation the messages are the same, and the thread is the core's.
  *
  * Is:      load, bind, call, observe, answer, cancel and unload as messages, and the watch over a
  *          thread that does not come back.
@@ -23,6 +24,7 @@ struct worker_options {
     struct epochs *epochs;
     const char *name;                       /* "worker-1" */
     const char *host_name, *host_namespace; /* ctx.host */
+    bool on_core;      /* no thread: it runs in the core's loop, which is in simulation */
     uint64_t stuck_ns; /* a script that keeps the thread longer is given up; 0 = 30 s */
     /* The thread did not come back and was abandoned; its scripts are gone (each call under way
      * ends aborted first). The worker has a new thread already. */

@@ -73,11 +73,13 @@ struct bind_message {
     struct message message;
     struct worker_script *script;
     size_t count;
-    struct script_view views[];
+    struct script_view views[]; /* then their kinds' texts */
 };
 
 /* Run on the worker's thread. */
 void worker_thread_main(void *body);
+void worker_thread_open(struct worker_body *body);  /* the engine; body->engine NULL: it failed */
+void worker_thread_close(struct worker_body *body); /* scripts, engine, mailbox */
 void worker_thread_quit(struct message *message);
 void worker_thread_load(struct message *message);
 void worker_thread_bind(struct message *message);

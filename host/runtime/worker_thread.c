@@ -34,13 +34,14 @@ static void post_to_core(struct worker_body *body, struct message *message,
     mailbox_post(body->core, message);
 }
 
-void worker_thread_main(void *context) {
-    struct worker_body *body = context;
+void worker_thread_open(struct worker_body *body) {
     enter(body);
     body->engine = engine_of(body)->open(&body->host, &body->open_error);
     if (!leave(body))
         retire();
-    loop_run(body->loop);
+}
+
+void worker_thread_close(struct worker_body *body) {
     struct list *link, *next;
     LIST_EACH(link, next, &body->scripts) {
         struct worker_script *script = CONTAINER_OF(link, struct worker_script, body_link);
@@ -51,7 +52,15 @@ void worker_thread_main(void *context) {
     }
     if (body->engine)
         engine_of(body)->close(body->engine);
+    body->engine = NULL;
     mailbox_destroy(body->mailbox);
+}
+
+void worker_thread_main(void *context) {
+    struct worker_body *body = context;
+    worker_thread_open(body);
+    loop_run(body->loop);
+    worker_thread_close(body);
     loop_run(body->loop);
     loop_destroy(body->loop);
 }

@@ -24,6 +24,7 @@ static struct worker *start_one(struct host *host, const char *kind, size_t numb
                                      .name = name,
                                      .host_name = host->identity,
                                      .host_namespace = host->ns,
+                                     .on_core = host->on_core,
                                      .on_lost = on_lost,
                                      .context = host};
     return worker_start(&options, err);
@@ -33,6 +34,7 @@ int workers_start(struct host *host, const struct workers_options *options, stru
     size_t count = options->count ? options->count : 2;
     host->engine = options->engine;
     host->identity = options->identity;
+    host->on_core = options->on_core;
     host->workers = mem_calloc(count, sizeof(struct worker *));
     host->serving_workers = mem_calloc(WORKERS_SERVING_MOST, sizeof(struct worker *));
     if (host->workers == NULL || host->serving_workers == NULL)

@@ -17,6 +17,7 @@ enum { WORKERS_SERVING_MOST = 24 }; /* then files share */
 struct workers_options {
     const struct script_engine_type *engine; /* borrowed */
     unsigned count;                          /* of reconciling threads; 0 = 2 */
+    bool on_core;                            /* no threads, see runtime/worker.h */
     const char *identity;                    /* ctx.host.name; borrowed */
 };
 int workers_start(struct host *host, const struct workers_options *options, struct error *err);

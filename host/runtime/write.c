@@ -68,13 +68,15 @@ void write_find_current(struct operation *op) {
 
 /* The answer is an object: into the cache (R5) and to the script. */
 static int take_object(struct operation *op, const struct kube_answer *answer, struct error *err) {
-    informer_set_wrote(op->host->informers, op->api_version, op->kind, answer->body);
-    node_t root = dag_parse(op->host->dag, answer->body,
-                            DAG_DROP_MANAGED_FIELDS | DAG_DROP_LAST_APPLIED, err);
+    node_t root =
+        informer_set_wrote(op->host->informers, op->api_version, op->kind, answer->body, err);
     if (root == NODE_NONE)
         return error_prefix(err, "the answer for %s %s", op->request->kind, op->name);
     op->request->object = object_create(op->host->epochs, root, err);
-    return op->request->object ? 0 : err->code;
+    if (op->request->object)
+        return 0;
+    node_unref(op->host->dag, root);
+    return err->code;
 }
 
 static int finish_object(struct operation *op, const struct kube_answer *answer,
@@ -258,7 +260,8 @@ static int finish_delete(struct operation *op, const struct kube_answer *answer,
     struct str uid =
         status ? node_text(dag, node_path(dag, root, "details.uid")) : meta(dag, root, "uid");
     if (stays)
-        informer_set_wrote(op->host->informers, op->api_version, op->kind, answer->body);
+        node_unref(dag, informer_set_wrote(op->host->informers, op->api_version, op->kind,
+                                           answer->body, NULL));
     else if (uid.len > 0)
         informer_set_deleted(op->host->informers, op->api_version, op->kind, str_of(op->ns),
                              str_of(op->name), uid);
@@ -277,7 +280,7 @@ static int prepare_delete(struct operation *op, struct error *err) {
     op->repeatable = true; /* a second one finds nothing, or the same object dying */
     op->finish = finish_delete;
     operation_path(op, NULL);
-    body_delete_options(&op->body, request);
+    body_deletion(&op->body, request);
     return 0;
 }
 

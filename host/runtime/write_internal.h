@@ -16,7 +16,7 @@ void write_find_current(struct operation *op);
  * request (0). */
 int write_send_intent(struct operation *op, const char *subresource);
 
-/* As write_prepare(), for status, scale, eviction and token. */
+/* As write_prepare(), for status, scale, eviction, binding and token. */
 int subresource_prepare(struct operation *op, struct error *err);
 
 #endif

@@ -81,7 +81,7 @@ static void start(struct bench *bench, const char *cron, uint64_t deadline_ns) {
                                             .deadline_ns = deadline_ns};
     bench->program = (struct program){.host = &bench->host, .refs = 1};
     bench->edition = (struct edition){.program = &bench->program, .definition = &bench->definition};
-    bench->errand = errand_start(&bench->edition, &err);
+    bench->errand = errand_begin(&bench->edition, &err);
     assert_non_null(bench->errand);
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/observer.h"
 #include "runtime/support/world.h"
 
 /* `more` differs between versions of the file. */
@@ -87,6 +88,29 @@ static void finalizer_is_put_on_before_the_first_reconcile(void **state) {
     world_end(&world);
 }
 
+static void on_reconciled(void *context, const struct observed_result *result) {
+    strbuf_printf(context, "%s %s %s %s;", result->controller, result->key, result->reason,
+                  result->result);
+}
+
+static void results_are_shown_to_an_observer(void **state) {
+    (void)state;
+    struct strbuf seen = {0};
+    struct observer observer = {.reconciled = on_reconciled, .context = &seen};
+    struct world world;
+    begin(&world, PLAIN("a", "5", "yes"), APP("\"reconcile\"", ""));
+    world.host.observer = &observer;
+    world_expect(&world, "s1 reconcile ns/a event 1");
+    world_until(&world, world.results);
+    fake_engine_plan(&world.engine, fails);
+    world_event(&world, "ConfigMap", KUBE_MODIFIED, HELD("a", "102", "yes"));
+    world_expect(&world, "s1 reconcile ns/a event 1");
+    world_until(&world, strstr(world.results, "error"));
+    assert_string_equal(seen.data, "app ns/a event success;app ns/a event error;");
+    strbuf_finish(&seen);
+    world_end(&world);
+}
+
 static void finalizer_put_on_an_older_version_waits_for_the_newer(void **state) {
     (void)state;
     struct world world;
@@ -140,12 +164,38 @@ static void object_that_leaves_the_match_is_gone_and_let_go(void **state) {
     begin(&world, HELD("a", "5", "yes"), APP(ALL, ""));
     world_expect(&world, "s1 reconcile ns/a event 1");
     world_event(&world, "ConfigMap", KUBE_MODIFIED, HELD("a", "102", "no"));
-    world_expect(&world, "s1 gone ns/a unmatched 1"); /* and no finalize */
+    world_expect(&world, "s1 gone ns/a unmatched 1 u-a"); /* and no finalize */
     world_expect_request(&world, PATCH("a"));
     fake_transport_answer(&world.calls, 200, PLAIN("a", "103", "no"));
     world_expect_nothing(&world);
     world_event(&world, "ConfigMap", KUBE_MODIFIED, PLAIN("a", "104", "no"));
     world_expect_nothing(&world);
+    world_end(&world);
+}
+
+static void object_that_was_deleted_is_gone_by_its_uid(void **state) {
+    (void)state;
+    struct world world;
+    begin(&world, PLAIN("a", "5", "yes"), APP("\"reconcile\",\"gone\"", ""));
+    world_expect(&world, "s1 reconcile ns/a event 1");
+    world_until(&world, world.results);
+    fake_engine_plan(&world.engine, fails);
+    world_event(&world, "ConfigMap", KUBE_DELETED, PLAIN("a", "102", "yes"));
+    world_expect(&world, "s1 gone ns/a event 1 u-a");
+    world_until(&world, strstr(world.results, "error"));
+    world_pass(&world, NS_PER_S);
+    world_expect(&world, "s1 gone ns/a event 2 u-a");
+    world_until(&world, strstr(world.results, "error success"));
+    world_event(&world, "ConfigMap", KUBE_ADDED, PLAIN("a", "103", "yes"));
+    world_expect(&world, "s1 reconcile ns/a event 1");
+    world_end(&world);
+}
+
+static void initializer_is_called_by_its_own_name(void **state) {
+    (void)state;
+    struct world world;
+    begin(&world, PLAIN("a", "5", "yes"), APP("\"initialize\",\"gone\"", ""));
+    world_expect(&world, "s1 initialize ns/a event 1");
     world_end(&world);
 }
 
@@ -280,10 +330,13 @@ static void reload_queues_every_key_once_with_its_reason(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finalizer_is_put_on_before_the_first_reconcile),
+        cmocka_unit_test(results_are_shown_to_an_observer),
         cmocka_unit_test(finalizer_put_on_an_older_version_waits_for_the_newer),
         cmocka_unit_test(deleted_object_is_finalized_and_let_go),
         cmocka_unit_test(selector_of_a_finalizing_primary_is_the_hosts),
         cmocka_unit_test(object_that_leaves_the_match_is_gone_and_let_go),
+        cmocka_unit_test(object_that_was_deleted_is_gone_by_its_uid),
+        cmocka_unit_test(initializer_is_called_by_its_own_name),
         cmocka_unit_test(object_that_left_the_match_unseen_is_let_go),
         cmocka_unit_test(object_that_leaves_the_match_while_deleted_is_finalized),
         cmocka_unit_test(swap_gives_new_keys_to_the_new_isolate_and_lets_the_old_finish),

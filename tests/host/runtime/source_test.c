@@ -247,12 +247,73 @@ static void folder_watch_sees_into_folders_that_come_later(void **state) {
     pass(&watched, 5);
     assert_int_equal(watched.told, 2);
     assert_int_equal(symlink("net", in(&watched.place, "..data")), 0);
-    pass(&watched, 5);
+    pass(&watched, 50); /* it could be a file that is being written */
     assert_int_equal(watched.told, 3);
     unlink(in(&watched.place, "net/init.lua"));
     pass(&watched, 5);
     assert_int_equal(watched.told, 4);
     end_watch(&watched);
+}
+
+static void texts_in_memory_are_a_source(void **state) {
+    struct mem_stats before = mem_stats();
+    struct source_set set = {0};
+    struct error err;
+    char text[] = "return 1", blank[] = " \n";
+    struct script_file file = {(char *)"a.lua", (char *)"a", text, sizeof text - 1};
+    (void)state;
+    struct script_source *source = source_create("a", &file, 1, &err);
+    assert_non_null(source);
+    assert_int_equal(source_set_add(&set, source, &err), 0);
+    assert_int_equal(source_set_add(&set, source, &err), ERROR_EXISTS);
+    uint64_t hash = source->hash;
+    text[7] = '2';
+    assert_string_equal(source->files[0].text, "return 1");
+    struct script_source *other = source_create("a", &file, 1, &err);
+    assert_true(other->hash != hash);
+    file.text = blank;
+    file.len = sizeof blank - 1;
+    assert_null(source_create("a", &file, 1, &err));
+    assert_int_equal(err.code, ERROR_INVALID);
+    assert_null(source_create("a", NULL, 0, &err));
+    script_source_unref(other);
+    script_source_unref(source);
+    source_set_finish(&set);
+    assert_int_equal(mem_stats().blocks, before.blocks);
+}
+
+static void source_tells_where_it_first_changed(void **state) {
+    (void)state;
+    static const struct {
+        const char *old[2], *now[2], *where;
+    } cases[] = {
+        {{"a\nb\n", "c"}, {"a\nb\n", "c"}, ""},
+        {{"a\nb\n", "c"}, {"a\nB\n", "d"}, "x.lua:2"},
+        {{"a\nb\n", "c"}, {"a\nb\nc", "c"}, "x.lua:3"},
+        {{"a\nb\n", "c"}, {"a", "c"}, "x.lua:1"},
+        {{"a", "c\nd"}, {"a", "c\ne"}, "x/util.lua:2"},
+        {{"a", NULL}, {"a", "c"}, "x/util.lua:1"},
+        {{"a", "c"}, {"a", NULL}, "x/util.lua is gone"},
+    };
+    struct error err;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct script_source *sources[2];
+        char where[64];
+        for (int k = 0; k < 2; k++) {
+            const char *const *texts = k ? cases[i].now : cases[i].old;
+            struct script_file files[2] = {
+                {(char *)(uintptr_t) "x.lua", (char *)(uintptr_t) "x", (char *)(uintptr_t)texts[0],
+                 strlen(texts[0])},
+                {(char *)(uintptr_t) "x/util.lua", (char *)(uintptr_t) "x.util",
+                 (char *)(uintptr_t)texts[1], texts[1] ? strlen(texts[1]) : 0}};
+            sources[k] = source_create("x", files, texts[1] ? 2 : 1, &err);
+            assert_non_null(sources[k]);
+        }
+        source_first_change(sources[0], sources[1], where, sizeof where);
+        assert_string_equal(where, cases[i].where);
+        script_source_unref(sources[0]);
+        script_source_unref(sources[1]);
+    }
 }
 
 int main(void) {
@@ -264,6 +325,8 @@ int main(void) {
         cmocka_unit_test(source_scan_fails_the_second_of_one_name),
         cmocka_unit_test(folder_watch_tells_once_after_a_burst),
         cmocka_unit_test(folder_watch_does_not_wait_for_ever),
+        cmocka_unit_test(texts_in_memory_are_a_source),
+        cmocka_unit_test(source_tells_where_it_first_changed),
         cmocka_unit_test(folder_watch_sees_into_folders_that_come_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

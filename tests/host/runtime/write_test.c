@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/intents.h"
+#include "runtime/observer.h"
 #include "runtime/support/world.h"
 
 /* One call of a handler that has ConfigMap ns/a in hand, owns Deployments and Namespaces, and may
@@ -484,10 +485,75 @@ static void subresources_have_their_own_paths_and_bodies(void **state) {
     refer(request, "p");
     start(&call, request);
     sent(&call, "POST " POD "/eviction", "{\"kind\":\"Status\"}");
+    request = make(&call, SCRIPT_BIND, "v1/Pod", "{\"kind\":\"Node\",\"name\":\"n\"}");
+    refer(request, "p");
+    request->precondition_uid = mem_strdup("u-p");
+    start(&call, request);
+    world_expect_request(&call.world, "POST " POD "/binding");
+    assert_true(body_has(&call,
+                         "{\"apiVersion\":\"v1\",\"kind\":\"Binding\",\"metadata\":{\"name\":\"p\","
+                         "\"namespace\":\"ns\",\"uid\":\"u-p\"},\"target\":{\"kind\":\"Node\","
+                         "\"name\":\"n\"}}"));
+    answer(&call, 201, "{\"kind\":\"Status\"}");
     request = make(&call, SCRIPT_TOKEN, "v1/ServiceAccount", "{}");
     refer(request, "s");
     start(&call, request);
     refused(&call, ERROR_FORBIDDEN, "v1/ServiceAccount");
+    end(&call);
+}
+
+/* What is done is shown */
+
+static void on_wrote(void *context, const struct observed_write *write) {
+    struct strbuf *seen = context;
+    int64_t before = 0, after = 0;
+    node_int(write->dag, node_path(write->dag, write->before, "spec.replicas"), &before);
+    node_int(write->dag, node_path(write->dag, write->after, "spec.replicas"), &after);
+    strbuf_printf(seen, "%s " STR_FORMAT "/" STR_FORMAT " %s %s " STR_FORMAT "/" STR_FORMAT,
+                  write->controller, STR_ARG(write->key_ns), STR_ARG(write->key_name), write->verb,
+                  write->kind, STR_ARG(write->ns), STR_ARG(write->name));
+    strbuf_printf(seen, "%s %d>%d;", write->created ? " new" : "", (int)before, (int)after);
+}
+
+static void writes_are_shown_to_an_observer(void **state) {
+    (void)state;
+    struct strbuf seen = {0};
+    struct observer observer = {.wrote = on_wrote, .context = &seen};
+    struct call call;
+    begin(&call);
+    call.world.host.observer = &observer;
+    call.informers[0] = watch(&call, "apps/v1", "Deployment");
+    apply(&call, "apps/v1/Deployment", TWO);
+    world_expect_request(&call.world, "PATCH " DEPLOYMENT APPLIED);
+    answer(&call, 201, ANSWER("201", "2", ""));
+    apply(&call, "apps/v1/Deployment", TWO); /* not sent, not shown */
+    skipped(&call);
+    world_event(&call.world, "Deployment", KUBE_MODIFIED, ANSWER("203", "7", ""));
+    apply(&call, "apps/v1/Deployment", TWO);
+    world_expect_request(&call.world, "PATCH " DEPLOYMENT APPLIED);
+    answer(&call, 409, "{\"kind\":\"Status\",\"reason\":\"Conflict\"}"); /* not taken */
+    apply(&call, "apps/v1/Deployment", TWO);
+    sent(&call, "PATCH " DEPLOYMENT APPLIED, ANSWER("204", "2", ""));
+    world_event(&call.world, "Deployment", KUBE_MODIFIED, ANSWER("205", "7", ""));
+    apply(&call, "apps/v1/Deployment", TWO);
+    world_expect_request(&call.world, "PATCH " DEPLOYMENT APPLIED);
+    world_event(&call.world, "Deployment", KUBE_MODIFIED, ANSWER("206", "8", "")); /* another's */
+    answer(&call, 200, ANSWER("207", "2", ""));
+    world_event(&call.world, "Deployment", KUBE_MODIFIED, ANSWER("208", "9", ""));
+    apply(&call, "apps/v1/Deployment", TWO);
+    world_expect_request(&call.world, "PATCH " DEPLOYMENT APPLIED);
+    world_event(&call.world, "Deployment", KUBE_MODIFIED, ANSWER("209", "2", "")); /* told first */
+    answer(&call, 200, ANSWER("209", "2", ""));
+    struct script_request *request = make(&call, SCRIPT_DELETE, "apps/v1/Deployment", NULL);
+    refer(request, "web");
+    start(&call, request);
+    sent(&call, "DELETE " DEPLOYMENT, "{\"kind\":\"Status\",\"details\":{\"uid\":\"u-web\"}}");
+    assert_string_equal(seen.data, "app ns/a apply apps/v1/Deployment ns/web new 0>2;"
+                                   "app ns/a apply apps/v1/Deployment ns/web 7>2;"
+                                   "app ns/a apply apps/v1/Deployment ns/web 8>2;"
+                                   "app ns/a apply apps/v1/Deployment ns/web 9>2;"
+                                   "app ns/a delete apps/v1/Deployment ns/web 2>0;");
+    strbuf_finish(&seen);
     end(&call);
 }
 
@@ -509,6 +575,7 @@ int main(void) {
         cmocka_unit_test(apply_is_repeated_but_create_is_not),
         cmocka_unit_test(cancel_awaits_a_write_that_was_sent_and_nothing_else),
         cmocka_unit_test(subresources_have_their_own_paths_and_bodies),
+        cmocka_unit_test(writes_are_shown_to_an_observer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -175,9 +175,11 @@ static void engine_call(struct script *script, const struct script_call *call,
     list_append(&script->runs, &run->link);
     /* before it is told: what a test plans when it hears of this call is for the next */
     struct fake_step step = take_step(script->engine->fake);
-    tell(script, "%s " STR_FORMAT "%s" STR_FORMAT " %s %u", call->function, STR_ARG(call->ns),
-         call->ns.len ? "/" : "", STR_ARG(call->name), call->event ? call->event : call->reason,
-         call->attempt);
+    bool gone = strcmp(call->function, "gone") == 0; /* the rest has an object that says it */
+    tell(script, "%s " STR_FORMAT "%s" STR_FORMAT " %s %u%s" STR_FORMAT, call->function,
+         STR_ARG(call->ns), call->ns.len ? "/" : "", STR_ARG(call->name),
+         call->event ? call->event : call->reason, call->attempt, gone ? " " : "",
+         STR_ARG(gone ? call->uid : str_of("")));
     turn(run, step, ret);
     *ret_run = ret->state == SCRIPT_WAITING ? run : NULL;
 }
