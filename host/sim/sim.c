@@ -4,8 +4,9 @@
 #include <stdio.h>
 
 #define BEGIN (1000 * NS_PER_S)
-#define BEGIN_WALL (1767225600 * (int64_t)NS_PER_S) /* 2026-01-01 */
 enum { MILLION = 1000000 };
+/* How long a message from one thread to another takes: at once, or behind something else. */
+enum { SOON_NS = 50000, LATE_NS = 5000000 };
 
 static const char *const names[SIM_FAULTS] = {
     [SIM_REFUSED] = "refused",
@@ -24,6 +25,9 @@ static const char *const names[SIM_FAULTS] = {
     [SIM_COMPACTION] = "compaction",
     [SIM_BACK_IN_TIME] = "back in time",
     [SIM_CLIENT_RESTART] = "client restart",
+    [SIM_CONFLICT] = "conflict",
+    [SIM_LEADER_CHANGE] = "leader change",
+    [SIM_CLOCK_SKEW] = "clock skew",
 };
 
 const char *sim_fault_name(enum sim_fault fault) {
@@ -32,10 +36,13 @@ const char *sim_fault_name(enum sim_fault fault) {
 
 int sim_init(struct sim *sim, uint64_t seed, struct error *err) {
     *sim = (struct sim){.seed = seed};
-    clock_fake_init(&sim->clock, BEGIN, BEGIN_WALL);
+    clock_fake_init(&sim->clock, BEGIN, SIM_BEGIN_WALL);
     rng_init(&sim->rng, seed);
     sim->loop = loop_create(&sim->clock.clock, err);
-    return sim->loop ? 0 : err->code;
+    if (sim->loop == NULL)
+        return err->code;
+    sim_simulate(sim, sim->loop);
+    return 0;
 }
 
 void sim_finish(struct sim *sim) {
@@ -62,6 +69,8 @@ void sim_plan(struct sim *sim) {
 bool sim_happens(struct sim *sim, enum sim_fault fault) {
     bool happens =
         sim->faulty && sim->rates[fault] > 0 && rng_below(&sim->rng, MILLION) < sim->rates[fault];
+    if (happens && sim->allow)
+        happens = sim->allow(sim->allow_context, fault);
     if (sim->forced[fault] > 0) {
         sim->forced[fault]--;
         happens = true;
@@ -75,12 +84,31 @@ void sim_pass(struct sim *sim, uint64_t ns) {
 }
 
 void sim_tell(const struct sim *sim, const char *format, ...) {
+    char line[1024];
     va_list args;
-    if (!sim->told)
+    if (!sim->told && sim->tell == NULL)
         return;
-    printf("%12.6f  ", (double)(sim->clock.mono_ns - BEGIN) / NS_PER_S);
+    int at =
+        snprintf(line, sizeof line, "%12.6f  ", (double)(sim->clock.mono_ns - BEGIN) / NS_PER_S);
     va_start(args, format);
-    vprintf(format, args);
+    vsnprintf(line + at, sizeof line - (size_t)at, format, args);
     va_end(args);
-    putchar('\n');
+    if (sim->tell)
+        sim->tell(sim->tell_context, line);
+    if (sim->told)
+        puts(line);
+}
+
+static uint64_t draw_delay(void *context) {
+    struct sim *sim = context;
+    uint64_t most = sim_chance(sim, 85) ? SOON_NS : LATE_NS;
+    return sim_between(sim, 1000, most);
+}
+
+void sim_simulate(struct sim *sim, struct loop *loop) {
+    loop_simulate(loop, draw_delay, sim);
+}
+
+uint64_t sim_elapsed(const struct sim *sim) {
+    return sim->clock.mono_ns - BEGIN;
 }

@@ -35,6 +35,9 @@ enum sim_fault {
     SIM_COMPACTION,     /* the server forgets its history */
     SIM_BACK_IN_TIME,   /* the server is restored from a backup */
     SIM_CLIENT_RESTART, /* the client stops what it runs and begins anew */
+    SIM_CONFLICT,       /* 409 for a write, as if somebody else had been faster */
+    SIM_LEADER_CHANGE,  /* the leader's network is down until it is none */
+    SIM_CLOCK_SKEW,     /* the client's wall clock jumps */
     SIM_FAULTS
 };
 const char *sim_fault_name(enum sim_fault fault);
@@ -44,12 +47,19 @@ struct sim {
     struct loop *loop;
     struct rng rng;
     uint64_t seed;
-    bool faulty;                   /* false: no fault happens any more */
-    bool told;                     /* sim_tell() prints */
+    bool faulty;                                   /* false: no fault happens any more */
+    bool told;                                     /* sim_tell() prints */
+    void (*tell)(void *context, const char *line); /* or calls this; NULL: it does not */
+    void *tell_context;
     uint32_t rates[SIM_FAULTS];    /* of a million chances */
     uint32_t forced[SIM_FAULTS];   /* so many of the next chances are taken, plan or not */
     uint64_t happened[SIM_FAULTS]; /* since sim_init() */
+    /* Asked before a planned fault happens; false: it does not. May be NULL. */
+    bool (*allow)(void *context, enum sim_fault fault);
+    void *allow_context;
 };
+/* What the wall clock of a run shows at its beginning: 2026-01-01. */
+#define SIM_BEGIN_WALL (1767225600 * (int64_t)NS_PER_S)
 
 /* Begins at a fixed time without faults. 0 or ERROR_NOMEM. */
 int sim_init(struct sim *sim, uint64_t seed, struct error *err);
@@ -63,6 +73,9 @@ void sim_plan(struct sim *sim);
 /* Does that fault happen at this chance? Counted. */
 bool sim_happens(struct sim *sim, enum sim_fault fault);
 void sim_pass(struct sim *sim, uint64_t ns); /* time goes by; what is due happens */
+/* Makes a loop one of this simulation: messages in it take as long as is drawn. */
+void sim_simulate(struct sim *sim, struct loop *loop);
+uint64_t sim_elapsed(const struct sim *sim); /* ns since sim_init() */
 /* One line of the run's story, with the time since the beginning. */
 void sim_tell(const struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -19,17 +19,37 @@ struct sim_exchange {
     struct strbuf all;  /* of the answer, when the client wants it whole */
     struct loop_timer arrival, delivery, deadline;
     struct http_answer answer;
-    struct http_header headers[2];
-    char retry_after[16];
+    struct http_header *asked, *told_headers; /* of the request, of the answer; one block each */
     enum fate fate;
     size_t left;      /* bytes until it meets its fate */
     bool lost;        /* the answer never leaves the server */
     bool arrived;     /* the server knows of it */
     bool begun, told; /* headers are sent; are delivered */
     bool ended;       /* by the server */
+    bool refused;     /* likewise */
     bool busy, gone;  /* in a callback; and cancelled from it */
     void *user;
 };
+
+/* A copy, with its texts in the same block. NULL: none, or no memory. */
+static struct http_header *copy_headers(const struct http_header *headers, size_t *ret_count) {
+    size_t count = 0, bytes = 0;
+    for (; headers && headers[count].name; count++)
+        bytes += strlen(headers[count].name) + strlen(headers[count].value) + 2;
+    struct http_header *copy = count ? mem_alloc((count + 1) * sizeof *copy + bytes) : NULL;
+    *ret_count = copy ? count : 0;
+    if (copy == NULL)
+        return NULL;
+    char *at = (char *)(copy + count + 1);
+    for (size_t i = 0; i < count; i++) {
+        copy[i].name = strcpy(at, headers[i].name);
+        at += strlen(at) + 1;
+        copy[i].value = strcpy(at, headers[i].value);
+        at += strlen(at) + 1;
+    }
+    copy[count] = (struct http_header){0};
+    return copy;
+}
 
 static void release(struct sim_exchange *x) {
     list_remove(&x->link);
@@ -46,6 +66,8 @@ static void release(struct sim_exchange *x) {
     strbuf_finish(&x->body);
     strbuf_finish(&x->sent);
     strbuf_finish(&x->all);
+    mem_free(x->asked);
+    mem_free(x->told_headers);
     mem_free(x->url);
     mem_free(x->method);
     mem_free(x);
@@ -121,6 +143,10 @@ static void on_delivery(struct loop_timer *timer) {
     struct sim_exchange *x = CONTAINER_OF(timer, struct sim_exchange, delivery);
     struct sim *sim = x->wire->options.sim;
     size_t most = x->sent.len, len;
+    if (x->refused) {
+        fail(x, ERROR_UNAVAILABLE, -1, "connection refused");
+        return;
+    }
     if (x->fate != FATE_WELL && most > x->left)
         most = x->left;
     len = sim_chance(sim, 70) ? most : (size_t)sim_between(sim, 0, most);
@@ -168,7 +194,7 @@ static void on_arrival(struct loop_timer *timer) {
     struct sim_exchange *x = CONTAINER_OF(timer, struct sim_exchange, arrival);
     struct sim *sim = x->wire->options.sim;
     static const int statuses[] = {401, 429, 500, 503};
-    if (sim_happens(sim, SIM_REFUSED)) {
+    if (x->wire->down || sim_happens(sim, SIM_REFUSED)) {
         fail(x, ERROR_UNAVAILABLE, -1, "connection refused");
         return;
     }
@@ -200,6 +226,13 @@ static void on_arrival(struct loop_timer *timer) {
 static struct http_call *start(struct http_transport *transport, const struct http_request *request,
                                struct error *err) {
     struct sim_wire *wire = (struct sim_wire *)transport;
+    if (wire->severed) {
+        error_set(err, ERROR_UNAVAILABLE, "%s %s: nothing leaves any more", request->method,
+                  request->url);
+        if (err)
+            err->status = -1;
+        return NULL;
+    }
     struct sim_exchange *x = mem_zalloc(sizeof *x);
     if (x == NULL || (x->url = mem_strdup(request->url)) == NULL ||
         (x->method = mem_strdup(request->method)) == NULL) {
@@ -215,7 +248,8 @@ static struct http_call *start(struct http_transport *transport, const struct ht
     x->request.method = x->method;
     strbuf_add(&x->body, request->body.data, request->body.len);
     x->request.body = strbuf_view(&x->body);
-    x->request.headers = NULL; /* not kept */
+    size_t count;
+    x->request.headers = x->asked = copy_headers(request->headers, &count);
     list_append(&wire->exchanges, &x->link);
     loop_timer_init(wire->options.sim->loop, &x->arrival, on_arrival);
     loop_timer_init(wire->options.sim->loop, &x->delivery, on_delivery);
@@ -248,19 +282,51 @@ void sim_wire_break(struct sim_wire *wire) {
              "the server went away");
 }
 
+void sim_wire_sever(struct sim_wire *wire) {
+    wire->severed = true;
+    sim_wire_break(wire);
+}
+
+bool sim_wire_quiet(const struct sim_wire *wire) {
+    const struct list *link;
+    for (link = wire->exchanges.next; link != &wire->exchanges; link = link->next) {
+        const struct sim_exchange *x = CONTAINER_OF(link, struct sim_exchange, link);
+        if (!x->request.stream || !x->told || x->lost || x->sent.len > 0 || x->ended)
+            return false;
+    }
+    return true;
+}
+
+bool sim_wire_stalls(const struct sim_wire *wire) {
+    const struct list *link;
+    for (link = wire->exchanges.next; link != &wire->exchanges; link = link->next) {
+        const struct sim_exchange *x = CONTAINER_OF(link, struct sim_exchange, link);
+        if (x->request.stream && x->lost)
+            return true;
+    }
+    return false;
+}
+
 bool sim_wire_idle(const struct sim_wire *wire) {
     return list_empty(&wire->exchanges);
 }
 
-void sim_exchange_begin(struct sim_exchange *x, int status, unsigned retry_after_s) {
+void sim_exchange_begin_with(struct sim_exchange *x, int status,
+                             const struct http_header *headers) {
     x->begun = true;
-    x->answer = (struct http_answer){.status = status, .headers = x->headers};
-    if (retry_after_s) {
-        snprintf(x->retry_after, sizeof x->retry_after, "%u", retry_after_s);
-        x->headers[0] = (struct http_header){"Retry-After", x->retry_after};
-        x->answer.header_count = 1;
-    }
+    x->answer = (struct http_answer){.status = status};
+    x->answer.headers = x->told_headers = copy_headers(headers, &x->answer.header_count);
     deliver_later(x);
+}
+
+void sim_exchange_begin(struct sim_exchange *x, int status, unsigned retry_after_s) {
+    char text[16];
+    struct http_header headers[2] = {{0}};
+    if (retry_after_s) {
+        snprintf(text, sizeof text, "%u", retry_after_s);
+        headers[0] = (struct http_header){"Retry-After", text};
+    }
+    sim_exchange_begin_with(x, status, headers);
 }
 
 void sim_exchange_send(struct sim_exchange *x, struct str bytes) {
@@ -270,6 +336,11 @@ void sim_exchange_send(struct sim_exchange *x, struct str bytes) {
 
 void sim_exchange_end(struct sim_exchange *x) {
     x->ended = true;
+    deliver_later(x);
+}
+
+void sim_exchange_refuse(struct sim_exchange *x) {
+    x->refused = x->begun = true;
     deliver_later(x);
 }
 

@@ -33,16 +33,27 @@ struct sim_wire {
     size_t fault_at;   /* 1 + the bytes before SIM_CUT, SIM_SHORT, SIM_STALL; 0 = drawn */
     int next_status;   /* the next request is answered so, once; 0 = it is not */
     unsigned next_retry_after_s;
+    bool down;    /* requests are refused */
+    bool severed; /* requests do not even start; see sim_wire_sever() */
 };
 void sim_wire_init(struct sim_wire *wire, const struct sim_wire_options *options);
 /* Breaks every connection, as a server that goes down does; clients hear UNAVAILABLE. */
 void sim_wire_break(struct sim_wire *wire);
-bool sim_wire_idle(const struct sim_wire *wire); /* no request is under way */
+/* Breaks every connection for good: the client is dead, and what it still does nobody hears. */
+void sim_wire_sever(struct sim_wire *wire);
+/* Nothing is on its way: what is under way are streams that have begun, and all sent has come. */
+bool sim_wire_quiet(const struct sim_wire *wire);
+bool sim_wire_stalls(const struct sim_wire *wire); /* a stream brings nothing any more */
+bool sim_wire_idle(const struct sim_wire *wire);   /* no request is under way */
 
 /* The server's part: begin, send..., end. `retry_after_s` 0: no such header. */
 void sim_exchange_begin(struct sim_exchange *exchange, int status, unsigned retry_after_s);
+void sim_exchange_begin_with(struct sim_exchange *exchange, int status,
+                             const struct http_header *headers); /* ends with {0}; copied */
 void sim_exchange_send(struct sim_exchange *exchange, struct str bytes);
 void sim_exchange_end(struct sim_exchange *exchange);
+/* Instead: as if nobody were there. */
+void sim_exchange_refuse(struct sim_exchange *exchange);
 /* All three. */
 void sim_exchange_answer(struct sim_exchange *exchange, int status, struct str body);
 void sim_exchange_keep(struct sim_exchange *exchange, void *user); /* for the server */

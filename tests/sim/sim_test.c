@@ -37,7 +37,7 @@ static int print(const struct sums *sums, uint64_t count) {
         (unsigned long long)sums->reconciles, (unsigned long long)sums->sent,
         (unsigned long long)sums->own_writes, (unsigned long long)sums->skipped);
     missing += (sums->own_writes == 0) + (sums->skipped == 0);
-    for (int i = 0; i < SIM_FAULTS; i++) {
+    for (int i = 0; i <= SIM_CLIENT_RESTART; i++) { /* the others are the testbed's */
         printf("%s%s %llu", i ? ", " : "faults: ", sim_fault_name((enum sim_fault)i),
                (unsigned long long)sums->happened[i]);
         missing += sums->happened[i] == 0;
