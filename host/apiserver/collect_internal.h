@@ -1,0 +1,72 @@
+#ifndef MOONLET_APISERVER_COLLECT_INTERNAL_H
+#define MOONLET_APISERVER_COLLECT_INTERNAL_H
+
+#include "apiserver/collect.h"
+#include "apiserver/errand.h"
+#include "base/map.h"
+
+/* The inside of the collector: who depends on whom, and the jobs. */
+struct owner { /* of that uid, whether it exists or not */
+    char *uid;
+    struct list edges;
+};
+struct edge {
+    struct list link; /* of its owner */
+    struct owner *owner;
+    struct dependent *dependent;
+};
+struct dependent {          /* an object with owner references */
+    struct storage_key key; /* texts behind the struct */
+    struct edge *edges;
+    size_t edge_count;
+};
+
+enum job_type {
+    JOB_OBJECT,    /* has owners: are they there? Is being deleted: what do its dependents say? */
+    JOB_NAMESPACE, /* is being deleted, or lacks its ServiceAccount */
+    JOB_GRACE,     /* a pod: is its time over? */
+    JOB_CRD        /* is being deleted: its objects go first */
+};
+struct job {
+    struct list link; /* of collector->jobs, in order */
+    enum job_type type;
+    struct storage_key key; /* texts behind the struct */
+    uint64_t due;           /* monotonic ns; 0 = now */
+    unsigned tries;         /* that failed */
+};
+
+struct collector {
+    struct apiserver *server;
+    struct map owners;     /* uid -> struct owner */
+    struct map dependents; /* key text -> struct dependent */
+    struct list jobs;
+    struct map queued; /* type and key text -> struct job, while it is in `jobs` */
+    struct loop_timer timer;
+    struct errand errand;
+    struct job *job; /* whose errand is under way; owned */
+    uint64_t before; /* storage's revision before it */
+    bool working;
+};
+
+void collector_queue(struct collector *collector, enum job_type type, const struct storage_key *key,
+                     uint64_t delay_ns);
+struct owner *collector_owner(const struct collector *collector, struct str uid);
+
+/* Does one step of a job: starts at most one errand (collector->errand.busy or its answer tells).
+ * True: look again after the errand. */
+enum job_outcome { JOB_DONE, JOB_AGAIN, JOB_FAILED };
+enum job_outcome job_step(struct collector *collector, const struct job *job);
+/* Sends one; JOB_AGAIN or JOB_FAILED. `body` is taken. */
+enum job_outcome job_send(struct collector *collector, const char *method,
+                          const struct storage_key *key, const char *subresource, json_t *body);
+
+enum job_outcome job_namespace(struct collector *collector, const struct storage_key *key,
+                               node_t node);
+enum job_outcome job_crd(struct collector *collector, const struct storage_key *key, node_t node);
+enum job_outcome job_remove_finalizer(struct collector *collector, const struct storage_key *key,
+                                      node_t node, const char *finalizer);
+const struct api_resource *job_resource(const struct collector *collector, unsigned id);
+bool job_has(const struct dag *dag, node_t array, const char *text);
+bool job_deleting(const struct dag *dag, node_t node);
+
+#endif

@@ -1,0 +1,196 @@
+#include "apiserver/document.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+static json_t *number_of(struct str text) {
+    char *copy = mem_strndup(text.data, text.len), *end;
+    json_t *number = copy ? json_real(strtod(copy, &end)) : NULL;
+    mem_free(copy);
+    return number;
+}
+
+static json_t *container_of(const struct dag *dag, node_t node, bool object) {
+    json_t *into = object ? json_object() : json_array();
+    for (size_t i = 0; into && i < node_count(dag, node); i++) {
+        json_t *value = document_of(dag, node_at(dag, node, i));
+        struct str key = object ? node_key_at(dag, node, i) : str_of("");
+        if (object ? json_object_setn_new_nocheck(into, key.data, key.len, value) < 0
+                   : json_array_append_new(into, value) < 0) {
+            json_decref(into);
+            return NULL;
+        }
+    }
+    return into;
+}
+
+json_t *document_of(const struct dag *dag, node_t node) {
+    int64_t whole = 0;
+    double real = 0;
+    struct str text;
+    switch (node_type(dag, node)) {
+    case NODE_FALSE:
+        return json_false();
+    case NODE_TRUE:
+        return json_true();
+    case NODE_INT:
+        node_int(dag, node, &whole);
+        return json_integer(whole);
+    case NODE_DOUBLE:
+        node_double(dag, node, &real);
+        return json_real(real);
+    case NODE_NUMBER:
+        return number_of(node_text(dag, node));
+    case NODE_STRING:
+        text = node_text(dag, node);
+        return json_stringn_nocheck(text.data, text.len);
+    case NODE_ARRAY:
+        return container_of(dag, node, false);
+    case NODE_OBJECT:
+        return container_of(dag, node, true);
+    default:
+        return json_null();
+    }
+}
+
+static void write_metadata(struct json_writer *writer, const struct dag *dag, node_t metadata,
+                           const char *resource_version) {
+    bool written = false;
+    json_write_object_begin(writer);
+    for (size_t i = 0; i < node_count(dag, metadata); i++) {
+        struct str key = node_key_at(dag, metadata, i);
+        json_write_key(writer, key);
+        if (str_is(key, "resourceVersion")) {
+            json_write_string(writer, str_of(resource_version));
+            written = true;
+        } else {
+            node_write(dag, node_at(dag, metadata, i), writer);
+        }
+    }
+    if (!written)
+        json_write_key_string(writer, "resourceVersion", str_of(resource_version));
+    json_write_object_end(writer);
+}
+
+static void write_member(struct json_writer *writer, const struct dag *dag, struct str key,
+                         node_t value, const struct document_form *form) {
+    bool type = str_is(key, "kind") || str_is(key, "apiVersion"), meta = str_is(key, "metadata");
+    if ((type && form->bare) || (form->partial && !meta))
+        return;
+    json_write_key(writer, key);
+    if (form->api_version && str_is(key, "apiVersion"))
+        json_write_string(writer, str_of(form->api_version));
+    else if (meta && form->resource_version)
+        write_metadata(writer, dag, value, form->resource_version);
+    else
+        node_write(dag, value, writer);
+}
+
+void document_write(struct json_writer *writer, const struct dag *dag, node_t node,
+                    const struct document_form *form) {
+    if (form->api_version &&
+        node_is(dag, node_get(dag, node, str_of("apiVersion")), form->api_version) && !form->bare &&
+        !form->partial && !form->resource_version) {
+        node_write(dag, node, writer);
+        return;
+    }
+    json_write_object_begin(writer);
+    if (form->partial && !form->bare) {
+        json_write_key_string(writer, "kind", str_of("PartialObjectMetadata"));
+        json_write_key_string(writer, "apiVersion", str_of("meta.k8s.io/v1"));
+    }
+    for (size_t i = 0; i < node_count(dag, node); i++)
+        write_member(writer, dag, node_key_at(dag, node, i), node_at(dag, node, i), form);
+    json_write_object_end(writer);
+}
+
+json_t *document_metadata(json_t *object) {
+    json_t *metadata = json_object_get(object, "metadata");
+    if (json_is_object(metadata))
+        return metadata;
+    metadata = json_object();
+    if (json_object_set_new(object, "metadata", metadata) < 0)
+        return NULL;
+    return metadata;
+}
+
+const char *document_meta(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(json_object_get(object, "metadata"), key));
+    return text ? text : "";
+}
+
+json_t *document_path(const json_t *object, const char *path) {
+    while (object) {
+        const char *dot = strchr(path, '.');
+        json_t *member = json_object_getn(object, path, dot ? (size_t)(dot - path) : strlen(path));
+        if (dot == NULL)
+            return member;
+        object = member;
+        path = dot + 1;
+    }
+    return NULL;
+}
+
+const char *document_string(const json_t *object, const char *path) {
+    const char *text = json_string_value(document_path(object, path));
+    return text ? text : "";
+}
+
+int document_set_meta(json_t *object, const char *key, const char *value) {
+    json_t *metadata = document_metadata(object);
+    return metadata && json_object_set_new(metadata, key, json_string(value)) == 0 ? 0
+                                                                                   : ERROR_NOMEM;
+}
+
+int document_copy_member(json_t *to, const json_t *from, const char *key) {
+    json_t *value = json_object_get(from, key), *copy;
+    if (value == NULL) {
+        json_object_del(to, key);
+        return 0;
+    }
+    copy = document_copy(value);
+    return json_object_set_new(to, key, copy) == 0 ? 0 : ERROR_NOMEM;
+}
+
+bool document_empty(const json_t *value) {
+    switch (value ? json_typeof(value) : JSON_NULL) {
+    case JSON_OBJECT:
+        return json_object_size(value) == 0;
+    case JSON_ARRAY:
+        return json_array_size(value) == 0;
+    case JSON_STRING:
+        return json_string_length(value) == 0;
+    case JSON_INTEGER:
+        return json_integer_value(value) == 0;
+    case JSON_TRUE:
+    case JSON_REAL:
+        return false;
+    default:
+        return true;
+    }
+}
+
+bool document_same(const json_t *a, const json_t *b) {
+    return (document_empty(a) && document_empty(b)) || (a && b && json_equal(a, b));
+}
+
+static size_t find_string(const json_t *array, const char *text) {
+    size_t i;
+    json_t *item;
+    json_array_foreach(array, i, item) {
+        if (json_is_string(item) && strcmp(json_string_value(item), text) == 0)
+            return i;
+    }
+    return SIZE_MAX;
+}
+
+bool document_has_string(const json_t *array, const char *text) {
+    return find_string(array, text) != SIZE_MAX;
+}
+
+bool document_remove_string(json_t *array, const char *text) {
+    size_t at = find_string(array, text);
+    return at != SIZE_MAX && json_array_remove(array, at) == 0;
+}

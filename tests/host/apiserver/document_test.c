@@ -1,0 +1,96 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "apiserver/document.h"
+#include "base/mem.h"
+
+static const char all[] =
+    "{\"a\":[1,-2,1.0,2.5,true,false,null,\"\"],\"b\":{\"\\\"\\\\\\n\\u0001\":"
+    "\"\xc3\xa4\"},\"c\":{},\"d\":[]}";
+
+static void text_is_what_was_parsed(void **state) {
+    struct error err;
+    struct strbuf text = {0};
+    json_t *document = document_parse(str_of(all), &err);
+    (void)state;
+    document_text(document, &text);
+    assert_string_equal(text.data, all);
+    strbuf_finish(&text);
+    json_decref(document);
+}
+
+/* Whoever reads it: the scanner, or jansson what that leaves. */
+static void parse_takes_what_jansson_takes(void **state) {
+    static const char *const texts[] = {
+        "1",
+        "-0",
+        "123456789012345678",
+        "1234567890123456789",
+        "12345678901234567890",
+        "1.5e3",
+        "1e999",
+        "\"\"",
+        "\"a\\u0000b\"",
+        "{\"a\\n\":1}",
+        "{\"a\\u0000\":1}",
+        "{\"k:{\\\"a\\\":1}\":{\"\\\"\":\"\\n\"},\"b\\n\":[{\"\\t\":2}]}",
+        "{\"a\":1,\"\\u0061\":2}",
+        "{\"\\n\":}",
+        "{\"\":{\"\":[]}}",
+        "{\"a\":1,\"a\":2}",
+        "{\"a\":1,}",
+        "[1,]",
+        "[1] 2",
+        "",
+        " ",
+        "nul",
+        "{\"a\" : [ ] }\n",
+        "\"\xff\"",
+        "01",
+        "[1",
+        "{\"a\"",
+        "\"\\ud800\""};
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct error err;
+        json_error_t why;
+        json_t *wanted =
+            json_loads(texts[i], JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+        json_t *got = document_parse(str_of(texts[i]), &err);
+        if (wanted == NULL) {
+            assert_null(got);
+            assert_int_equal(err.code, ERROR_REJECTED);
+        } else {
+            assert_true(json_equal(got, wanted));
+        }
+        json_decref(wanted);
+        json_decref(got);
+    }
+}
+
+static void copy_has_containers_of_its_own(void **state) {
+    struct error err;
+    json_t *document = document_parse(str_of(all), &err), *copy = document_copy(document);
+    (void)state;
+    assert_true(json_equal(document, copy));
+    json_array_clear(json_object_get(copy, "a"));
+    json_object_clear(json_object_get(copy, "b"));
+    assert_int_equal(json_array_size(json_object_get(document, "a")), 8);
+    assert_int_equal(json_object_size(json_object_get(document, "b")), 1);
+    json_decref(copy);
+    json_decref(document);
+    assert_null(document_copy(NULL));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_is_what_was_parsed),
+        cmocka_unit_test(parse_takes_what_jansson_takes),
+        cmocka_unit_test(copy_has_containers_of_its_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
