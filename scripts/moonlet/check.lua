@@ -16,7 +16,7 @@ local function distance(a, b)
   return row[#b]
 end
 
---- The name nearest to `name`, or nil when none is near.
+--- The name nearest to `name`: the shortest that it abbreviates, else by edits; nil when none is near.
 ---@param name string
 ---@param known table<string, any>
 function M.nearest(name, known)
@@ -24,6 +24,10 @@ function M.nearest(name, known)
   local names = {}
   for candidate in pairs(known) do
     if type(candidate) == "string" then names[#names + 1] = candidate end
+  end
+  table.sort(names, function(a, b) return #a < #b or #a == #b and a < b end)
+  for _, candidate in ipairs(names) do
+    if #name >= 3 and candidate:sub(1, #name) == name then return candidate end
   end
   table.sort(names)
   for _, candidate in ipairs(names) do

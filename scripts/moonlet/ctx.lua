@@ -1,6 +1,6 @@
 -- ctx: what a handler gets. Rules and defaults are here; the host does what is asked.
 local core = require "moonlet.core"
-local admission = require "moonlet.core.admission"
+local admission = lazy "moonlet.core.admission"
 local check_globals = require "moonlet.core.globals"
 local waits = require "moonlet.core.waits"
 local program = require "moonlet.core.program"
@@ -18,7 +18,6 @@ function M.load(chunk, file, config)
 end
 
 local Ctx = {}
-Ctx.__index = Ctx
 local state = setmetatable({}, { __mode = "k" }) -- ctx -> { run, place, definition, object, ... }
 local calls = setmetatable({}, { __mode = "v" }) -- run -> state, which its coroutine keeps alive
 local raise = program.raise
@@ -263,18 +262,37 @@ function core.http(request)
   return nil, value.message, value
 end
 
-local Reading = admission.reading(Ctx, raise)
+-- What few handlers ask for is made when it is first asked for.
+local parts = {
+  config = function(s) return core.copy(s.functions.config or {}) end,
+  host = function() return core.copy(core.host) end,
+  live = function(_, ctx) return setmetatable({ ctx = ctx }, Live) end,
+}
+
+local function class(methods)
+  return { __index = function(ctx, name)
+    local method, part = methods[name], parts[name]
+    if method ~= nil or not part then return method end
+    local value = part(state[ctx], ctx)
+    rawset(ctx, name, value)
+    return value
+  end }
+end
+
+local Whole, Reading = class(Ctx), nil
+
+local function class_of(call)
+  if not call.request then return Whole end
+  Reading = Reading or class(admission.reading(Ctx, raise))
+  return Reading
+end
 
 local function make(call)
   local definition, functions = program.definitions[call.definition], program.functions[call.definition]
   local key = setmetatable({ namespace = call.namespace, name = call.name, uid = call.uid }, Key)
-  local review = call.request or {}
-  key.namespace, key.name = key.namespace or review.namespace, key.name or review.name
   local ctx = setmetatable({
-    name = definition.name, key = key, attempt = call.attempt, reason = call.reason,
-    config = core.copy(functions.config or {}), host = core.copy(core.host), log = log,
-  }, call.request and Reading or Ctx)
-  ctx.live = setmetatable({ ctx = ctx }, Live)
+    name = definition.name, key = key, attempt = call.attempt, reason = call.reason, log = log,
+  }, class_of(call))
   local s = {
     run = call.run, place = call.definition, definition = definition, functions = functions,
     uid = call.uid, applied = {},
@@ -300,13 +318,14 @@ end
 --- Runs a handler. Returns the seconds after which to call again, or nil; of a webhook or conversion the
 --- table that the host answers with.
 function M.start(call)
+  if call.handler:find "^test%." then return require("moonlet.core.cases").start(call) end
   local ctx, s = make(call)
   local f = s.functions[call.handler]
   if not f then error("there is no handler '" .. call.handler .. "'", 0) end
   calls[call.run] = s
   core.handler(f)
   if call.request then
-    local answer = call.handler == "convert" and { object = f(call.object, call.request.desired) }
+    local answer = call.handler == "convert" and { object = f(call.object, call.request) }
       or admission.review(call, s.definition, s.functions, ctx)
     calls[call.run] = nil
     return answer

@@ -1,9 +1,9 @@
 --- What a file returns, checked, as the declaration the host reads (host/addon/declaration.h) and the
 --- functions it calls by path. Each type of definition has its file in core/define/.
 local Reader = require "moonlet.core.define.reader"
-local admission = require "moonlet.core.define.admission"
+local admission = lazy "moonlet.core.define.admission"
 local check = require "moonlet.check"
-local conversion = require "moonlet.core.conversion"
+local conversion = lazy "moonlet.core.conversion"
 local core = require "moonlet.core"
 local definition = require "moonlet.definition"
 local resource = require "moonlet.resource"
@@ -14,19 +14,18 @@ local COMMON = {
   name = "string", reads = "table?", writes = "table?", secrets = "list?", http = "list?",
   config = "table?", timeout = "string|number?",
 }
--- Each: shape (field -> type), later (fields of a later version), read(reader, fields, out).
-local DEFINITIONS = {
-  controller = require "moonlet.core.define.controller",
-  schedule = require "moonlet.core.define.schedule",
-  startup = require "moonlet.core.define.startup",
-  webhook = admission.webhook, injector = admission.injector, initializer = admission.initializer,
-}
-for _, one in pairs(DEFINITIONS) do
-  for field, wanted in pairs(COMMON) do one.shape[field] = wanted end
+local ADMISSION = { webhook = true, injector = true, initializer = true }
+
+-- What a type of definition is: shape (field -> type), later (fields of a later version),
+-- read(reader, fields, out).
+local function type_of(name)
+  local of = ADMISSION[name] and admission[name] or require("moonlet.core.define." .. name)
+  for field, wanted in pairs(COMMON) do of.shape[field] = wanted end
+  return of
 end
 
 local function read(one, context)
-  local fields, of, what = one.fields, DEFINITIONS[one.type], "moonlet." .. one.type
+  local fields, of, what = one.fields, type_of(one.type), "moonlet." .. one.type
   if type(fields.name) == "string" then what = ("%s \"%s\""):format(one.type, fields.name) end
   for _, later in ipairs(of.later) do -- part of the language: refused by name, never ignored
     if fields[later] ~= nil then

@@ -1,5 +1,5 @@
 --- What a controller file starts from: constructors, values, predicates, ways to fail.
-local admission = require "moonlet.core.admission"
+local admission = lazy "moonlet.core.admission"
 local check = require "moonlet.check"
 local core = require "moonlet.core"
 local definition = require "moonlet.definition"

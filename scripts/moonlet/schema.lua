@@ -39,6 +39,12 @@ Schema.__call = function(self, options)
 end
 Schema.__tostring = function(self) return "s." .. self.kind end
 
+setmetatable(M, { __index = function(_, name)
+  local near = check.nearest(tostring(name), M)
+  check.fault(core.caller(1), ("moonlet.schema has no %s%s"):format(check.describe(name),
+    near and (', did you mean "%s"?'):format(near) or ""))
+end })
+
 function M.is(value)
   return type(value) == "table" and getmetatable(value) == Schema
 end

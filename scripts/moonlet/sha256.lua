@@ -18,7 +18,8 @@ end
 ---@return string hex
 function M.of(value)
   if value == nil then check.misuse("sha256.of: a value expected") end
-  return core.sha256(core.json_encode(value))
+  -- What comes from the cache is written in the server's order; plain tables are sorted.
+  return core.sha256(core.json_encode(core.json_decode(core.json_encode(value))))
 end
 
 return M

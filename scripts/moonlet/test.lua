@@ -1,5 +1,6 @@
---- Tests of controllers: cases, comparisons, and calls of a handler on tables instead of a cluster.
---- `moonlet check` runs each `*_test.lua` beside a controller.
+--- Tests of controllers: cases in a simulated cluster, comparisons, and calls of one handler on tables.
+--- `moonlet test` runs each `*_test.lua` beside a controller; `moonlet check` those cases that use no `sim`.
+local cases = require "moonlet.core.cases"
 local check = require "moonlet.check"
 local conversion = require "moonlet.core.conversion"
 local core = require "moonlet.core"
@@ -11,18 +12,17 @@ local review = require "moonlet.core.review"
 
 local M = {}
 
-local outcomes = {} -- of this file: { sentence, ok, problem }
-local last_error    -- of the last call, said when its case fails
-
 local function text(value, depth)
   if type(value) == "string" then return ("%q"):format(value) end
   if type(value) ~= "table" then return tostring(value) end
   if depth > 4 then return "{…}" end
+  if next(value) == nil then return core.is_array(value) and "moonlet.array {}" or "{}" end
   local keys, parts = {}, {}
   for key in pairs(value) do keys[#keys + 1] = key end
-  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  local is_list = #keys == #value
+  table.sort(keys, not is_list and function(a, b) return tostring(a) < tostring(b) end or nil)
   for i, key in ipairs(keys) do
-    parts[i] = tostring(key) .. " = " .. text(value[key], depth + 1)
+    parts[i] = (is_list and "" or tostring(key) .. " = ") .. text(value[key], depth + 1)
   end
   return "{ " .. table.concat(parts, ", ") .. " }"
 end
@@ -31,43 +31,51 @@ local function show(value)
   return text(value, 0)
 end
 
--- The cluster that lua-api promises to a case: not in this version, and said by name.
-local sim = setmetatable({}, {
-  __index = function(_, name)
-    return function()
-      check.misuse(("sim:%s: the simulated cluster is not in this version; t.call runs one handler")
-        :format(tostring(name)))
-    end
-  end,
-})
+local CASE = { replicas = "number?", config = "table?" }
+local CHAOS = { replicas = "number?", config = "table?", seeds = "number?", faults = "list?" }
 
----@class moonlet.Outcome
----@field sentence string
----@field ok boolean
----@field problem? string "file:line: …"
-
---- Runs one case; the sentence says what it shows. An error in `f` fails it; the next case runs.
----@param sentence string
----@param f fun(sim: table)
-function M.case(sentence, f)
-  check.argument(sentence, "string", "t.case: sentence")
-  check.argument(f, "function", "t.case: f")
+local function declare(what, sentence, options, f, shape)
   local at = core.caller(1)
-  last_error = nil
-  local ok, problem = pcall(f, sim)
-  if not ok then
-    problem = tostring(problem)
-    if not problem:find "^[^%s:]+%.lua:%d+: " or problem:find "^moonlet/" then
-      problem = at .. ": " .. problem
-    end
-    if last_error then problem = ("%s (the handler raised: %s)"):format(problem, last_error) end
-  end
-  outcomes[#outcomes + 1] = { sentence = sentence, ok = ok, problem = not ok and problem or nil }
+  check.argument(sentence, "string", what .. ": sentence")
+  if type(options) == "function" and f == nil then options, f = {}, options end
+  check.argument(f, "function", what .. ": f")
+  check.options(options, shape, at, what)
+  cases.add { sentence = sentence, f = f, at = at, chaos = shape == CHAOS or nil, seeds = options.seeds,
+    faults = options.faults and core.array(core.copy(options.faults)), replicas = options.replicas,
+    config = options.config }
 end
 
---- Not in this version: raises.
-function M.chaos()
-  check.misuse "t.chaos: the simulated cluster is not in this version"
+---@class moonlet.CaseOptions
+---@field replicas? integer of the host; with more than one they elect a leader (default 1)
+---@field config? table<string, table> values for what the definitions declare in `config`, by definition
+
+---@class moonlet.ChaosOptions: moonlet.CaseOptions
+---@field seeds? integer how many runs (default 100)
+---@field faults? string[] which faults may happen (default all)
+
+--- One case; the sentence says what it shows. It gets a cluster of its own, in virtual time. An error in `f`
+--- fails it; the next case runs.
+---@param sentence string
+---@param options? moonlet.CaseOptions may be left out
+---@param f fun(sim: moonlet.Sim)
+function M.case(sentence, options, f)
+  declare("t.case", sentence, options, f, CASE)
+end
+
+--- The same many times, each with other faults and another order of things, drawn from the run's seed.
+---@param sentence string
+---@param options? moonlet.ChaosOptions may be left out
+---@param f fun(sim: moonlet.Sim)
+function M.chaos(sentence, options, f)
+  declare("t.chaos", sentence, options, f, CHAOS)
+end
+
+--- What must hold after each step that changed what the server has: `f` raises when it does not. In a case
+--- it counts for the rest of that case, else for all cases of the file. It may read, with sim:get and sim:list.
+---@param f fun(sim: moonlet.Sim)
+function M.always(f)
+  check.argument(f, "function", "t.always: f")
+  cases.always(f)
 end
 
 --- Deep equality; raises at the caller's line with both values.
@@ -179,7 +187,7 @@ end
 local OPTIONS = { cache = "table?", answers = "table?", config = "table?", name = "string?", now = "number?",
   attempt = "number?", reason = "string?" }
 local ANSWERS = { apply = true, create = true, update = true, patch = true, delete = true, status = true, evict = true,
-  scale = true, token = true, live_get = true, live_list = true, secret = true, http = true }
+  bind = true, scale = true, token = true, live_get = true, live_list = true, secret = true, http = true }
 
 local function check_object(object, at, what)
   if type(object) ~= "table" or type(object.apiVersion) ~= "string" or type(object.kind) ~= "string"
@@ -193,6 +201,7 @@ end
 -- handler -> the arguments before the options, as { object =, old =, event =, key = }.
 local ARGUMENTS = {
   reconcile = function(at, object) return { object = check_object(object, at, "t.call: object") }, 1 end,
+  initialize = function(at, object) return { object = check_object(object, at, "t.call: object") }, 1 end,
   finalize = function(at, object) return { object = check_object(object, at, "t.call: object") }, 1 end,
   gone = function(at, key)
     local from = type(key) == "table" and (key.metadata or key)
@@ -232,6 +241,7 @@ local ARGUMENTS = {
 ---@field requests table[] of moonlet.http: { method, url, headers, body }
 ---@field scaled table[] { kind, namespace, name, replicas }
 ---@field evicted table[] { kind, namespace, name }
+---@field bound table[] { kind, namespace, name, node }
 ---@field tokens table[] { kind, namespace, name }
 ---@field slept number[] seconds
 ---@field log table[] { level, message, fields }
@@ -240,8 +250,8 @@ local ARGUMENTS = {
 ---@field get fun(kind: string, name: string, namespace?: string): table? an object as it is afterwards
 
 --- Calls one handler with the real ctx on the objects of the test, and returns what it did:
---- t.call(controller, "reconcile", object, options), likewise "finalize"; "gone", key; "run" without an
---- object; "on.event", event, new, old. An error of the handler is in `run.error`.
+--- t.call(controller, "reconcile", object, options), likewise "finalize" and "initialize"; "gone", key; "run"
+--- without an object; "on.event", event, new, old. An error of the handler is in `run.error`.
 ---@param controller any what the controller's file returns
 ---@param handler string
 ---@return moonlet.Run
@@ -272,7 +282,7 @@ function M.call(controller, handler, ...)
     cache = options.cache, answers = options.answers, config = config, now = options.now,
     attempt = options.attempt, reason = options.reason,
   })
-  last_error = run.error and tostring(run.error) or nil
+  cases.handler_raised(run.error and tostring(run.error) or nil)
   return run
 end
 
@@ -330,7 +340,7 @@ function M.review(file, options)
   local values = options.config and { [options.name or found[1].fields.name or ""] = options.config }
   local outcome = review.run({ value = file, file = at:match "^(.-):%d+$" or "", at = at, resources = resources,
     config = values }, options, at)
-  last_error = outcome.error and tostring(outcome.error) or nil
+  cases.handler_raised(outcome.error and tostring(outcome.error) or nil)
   return outcome
 end
 
@@ -366,12 +376,6 @@ function M.round_trip(of, object)
         show(changed.old), show(changed.new)), 2)
     end
   end
-end
-
---- The outcome of each case so far, for what runs the tests.
----@return moonlet.Outcome[]
-function M.outcomes()
-  return core.array(core.copy(outcomes))
 end
 
 return M

@@ -63,6 +63,26 @@ function M.duration(duration)
   return rejected(('"%s" is not a duration such as "30s" or "1h30m"'):format(tostring(duration)))
 end
 
+--- The first time after `after`, or after now, that a cron expression means: as in moonlet.schedule. Fails with
+--- "rejected".
+---@nodiscard
+---@param cron string "*/5 * * * *"
+---@param after? number seconds since 1970
+---@param zone? string "Europe/Berlin" (default "UTC")
+---@return number? seconds, string? message, moonlet.ErrorInfo? info
+function M.next(cron, after, zone)
+  check.argument(cron, "string", "time.next: cron")
+  check.argument(after, "number|nil", "time.next: after")
+  check.argument(zone, "string|nil", "time.next: zone")
+  after = after or core.now()
+  if not (after > -9e9 and after < 9e9) then
+    check.misuse("time.next: seconds since 1970 expected, not " .. tostring(after))
+  end
+  local seconds, message = core.next_time(cron, after, zone)
+  if seconds then return seconds end
+  return rejected(message)
+end
+
 --- "1h30m" of 5400, "250ms" of 0.25, "0s" of 0.
 ---@nodiscard
 ---@param seconds number from 0

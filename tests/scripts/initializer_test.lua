@@ -19,10 +19,10 @@ local function pod(gates, more)
   return out
 end
 local function held() return pod { { name = "other/gate" }, { name = GATE } } end
-local function reconcile(initialize, options, more, object)
+local function call(initialize, options, more, object)
   options = options or {}
   options.now = options.now or CREATED + 10
-  return t.call(initializer(initialize, more), "reconcile", object or held(), options)
+  return t.call(initializer(initialize, more), "initialize", object or held(), options)
 end
 local REMOVED = { kind = "v1/Pod", namespace = "ns", name = "web", type = "json", patch = {
   { op = "test", path = "/metadata/uid", value = "u1" },
@@ -50,7 +50,7 @@ t.case("the host is told of a controller with one webhook", function()
   local one = declare.declare(initializer(nil, { labels = { app = "web" }, annotations = { vol = true },
     deadline = "30s", writes = { "v1/PersistentVolumeClaim" } }), { file = "a.lua" }).definitions[1]
   t.equal({ one.type, one.handlers, one.resource.kind, one.resource.labels, one.timeout },
-    { "controller", { "reconcile", "gone" }, "v1/Pod", "app=web", 30 })
+    { "controller", { "initialize", "gone" }, "v1/Pod", "app=web", 30 })
   t.equal(one.resource.annotations, { vol = true })
   t.equal(#one.webhooks, 1)
   local webhook = one.webhooks[1]
@@ -75,51 +75,51 @@ end)
 t.case("a Pod without the gate, or being deleted, is left alone", function()
   local called = 0
   local function count() called = called + 1 end
-  reconcile(count, nil, nil, pod())
-  reconcile(count, nil, nil, pod { { name = "other/gate" } })
-  local run = reconcile(count, nil, nil, pod({ { name = GATE } }, { deletionTimestamp = "2023-11-14T22:13:25Z" }))
+  call(count, nil, nil, pod())
+  call(count, nil, nil, pod { { name = "other/gate" } })
+  local run = call(count, nil, nil, pod({ { name = GATE } }, { deletionTimestamp = "2023-11-14T22:13:25Z" }))
   t.equal(called, 0)
   t.equal(#run.patched, 0)
 end)
 
 t.case("done: exactly this gate is taken away, if it still stands where it stood", function()
-  local run = reconcile(function(obj) obj.spec.schedulingGates = nil end)
+  local run = call(function(obj) obj.spec.schedulingGates = nil end)
   t.equal(run.error, nil)
   t.equal(run.patched, { REMOVED })
   t.equal(run.requeue, nil)
 end)
 
 t.case("a patch that is refused is an error that is tried again; a Pod that is gone is not", function()
-  t.equal(reconcile(nil, { answers = { patch = t.refuse("conflict", "moved") } }).error.code, "conflict")
-  t.equal(reconcile(nil, { answers = { patch = t.refuse("not_found", "gone") } }).error, nil)
+  t.equal(call(nil, { answers = { patch = t.refuse("conflict", "moved") } }).error.code, "conflict")
+  t.equal(call(nil, { answers = { patch = t.refuse("not_found", "gone") } }).error, nil)
 end)
 
 t.case("asking for more time keeps the gate, and is never beyond the deadline", function()
-  local run = reconcile(function(_, ctx) ctx:requeue "5s" end)
+  local run = call(function(_, ctx) ctx:requeue "5s" end)
   t.equal({ #run.patched, run.requeue }, { 0, 5 })
-  t.equal(reconcile(function() return "5s" end).requeue, 5)
-  t.equal(reconcile(function(_, ctx) ctx:requeue "1h" end).requeue, 50)
+  t.equal(call(function() return "5s" end).requeue, 5)
+  t.equal(call(function(_, ctx) ctx:requeue "1h" end).requeue, 50)
 end)
 
 t.case("an error backs off as usual, and never beyond the deadline", function()
-  local run = reconcile(function() error "boom" end)
+  local run = call(function() error "boom" end)
   t.match(tostring(run.error), "initializer_test.lua:%d+: boom")
   t.equal(#run.patched, 0)
-  run = reconcile(function() error "boom" end, { attempt = 30 })
+  run = call(function() error "boom" end, { attempt = 30 })
   t.equal(run.error.retry_after, 50)
   t.match(run.error.message, "boom")
-  t.equal(reconcile(function() error(moonlet.retry_after("1h", "x")) end).error.retry_after, 50)
-  t.equal(reconcile(function() error(moonlet.retry_after("1s", "x")) end).error.retry_after, 1)
-  run = reconcile(function() error(moonlet.permanent "never") end) -- must wake for on_deadline all the same
+  t.equal(call(function() error(moonlet.retry_after("1h", "x")) end).error.retry_after, 50)
+  t.equal(call(function() error(moonlet.retry_after("1s", "x")) end).error.retry_after, 1)
+  run = call(function() error(moonlet.permanent "never") end) -- must wake for on_deadline all the same
   t.equal({ run.error.retry_after, run.error.permanent }, { 50 })
-  run = reconcile(function(_, ctx) ctx:sleep "55s" error "late" end, { attempt = 20 })
+  run = call(function(_, ctx) ctx:sleep "55s" error "late" end, { attempt = 20 })
   t.equal(run.error.retry_after, 0)
 end)
 
 t.case("at the deadline the Pod is held, said once, and initialize is not called", function()
   local called = 0
   local function count() called = called + 1 end
-  local run = reconcile(count, { now = CREATED + 60 })
+  local run = call(count, { now = CREATED + 60 })
   t.equal(run.error, nil)
   t.equal(called, 0)
   t.equal({ #run.events, run.events[1].type, run.events[1].reason }, { 1, "Warning", "InitializerDeadline" })
@@ -128,12 +128,12 @@ t.case("at the deadline the Pod is held, said once, and initialize is not called
   t.equal(mark, { ["moonlet.dev/held-volume"] = "2023-11-14T22:14:20Z" })
   local again = held()
   again.metadata.annotations = mark
-  run = reconcile(count, { now = CREATED + 99 }, nil, again)
+  run = call(count, { now = CREATED + 99 }, nil, again)
   t.equal({ called, #run.events, #run.patched, run.requeue }, { 0, 0, 0 })
 end)
 
 t.case("on_deadline = release lets the Pod go with a Warning", function()
-  local run = reconcile(nil, { now = CREATED + 31 }, { deadline = "30s", on_deadline = "release" })
+  local run = call(nil, { now = CREATED + 31 }, { deadline = "30s", on_deadline = "release" })
   t.equal(run.patched, { REMOVED })
   t.equal(run.events[1].type, "Warning")
 end)

@@ -147,3 +147,10 @@ t.case("defaults reach into lists and maps, and replace a null that is not allow
   t.equal(s.with_defaults(s.map(item), { a = {} }), { a = { size = 1 } })
   t.equal(s.with_defaults(item, { size = moonlet.null }), { size = 1 })
 end)
+
+t.case("a name that the module does not have is refused with the nearest", function()
+  local problem = tostring(t.raises(function() return s.int() end,
+    'moonlet.schema has no "int", did you mean "integer"?'))
+  t.match(problem, "^schema_test.lua:%d+: ")
+  t.raises(function() return s.interger() end, 'has no "interger", did you mean "integer"?')
+end)

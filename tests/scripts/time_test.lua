@@ -35,3 +35,13 @@ t.case("durations both ways", function()
     t.equal(time.duration(text), seconds)
   end
 end)
+
+t.case("the next time of a cron expression", function()
+  t.equal({ time.next "61 * * * *" }, { nil, 'cron: "61" is not a minute (0-59)', { code = "rejected" } })
+  t.raises(function() time.next("* * * * *", "now") end, "time.next: after")
+  local from = time.parse "2026-01-31T12:00:30Z"
+  t.equal(time.format(time.next("*/5 * * * *", from)), "2026-01-31T12:05:00Z")
+  t.equal(time.format(time.next("@daily", from, "+02:00")), "2026-01-31T22:00:00Z")
+  t.equal(time.next("0 0 30 2 *", from), nil)
+  t.ok(time.next "* * * * *" > time.now())
+end)

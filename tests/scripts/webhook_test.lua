@@ -148,7 +148,8 @@ t.case("a webhook does not write, and is not called again (R27)", function()
     apply = function(ctx) ctx:apply(pod()) end, create = function(ctx) ctx:create(pod()) end,
     update = function(ctx) ctx:update(pod()) end, patch = function(ctx) ctx:patch(pod(), {}) end,
     delete = function(ctx) ctx:delete(pod()) end, set_status = function(ctx) ctx:set_status {} end,
-    evict = function(ctx) ctx:evict(pod()) end, scale = function(ctx) ctx:scale(pod(), 1) end,
+    evict = function(ctx) ctx:evict(pod()) end, bind = function(ctx) ctx:bind(pod(), "n") end,
+    scale = function(ctx) ctx:scale(pod(), 1) end,
     token = function(ctx) ctx:token "x" end, event = function(ctx) ctx:event("Normal", "A", "b") end,
   }
   for name, write in pairs(writes) do

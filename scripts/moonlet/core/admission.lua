@@ -1,7 +1,6 @@
 --- One admission request: what a handler of a webhook gets as `req`, and what its answer says to the
 --- host. Knows nothing of the cluster; moonlet.ctx calls it.
 local core = require "moonlet.core"
-local fill = core.base.fill
 
 local M = {}
 
@@ -28,7 +27,19 @@ end
 
 local Request = {}
 Request.__index = Request
-local notes = setmetatable({}, { __mode = "k" }) -- req -> { warnings =, bytes =, audit = }
+local notes = setmetatable({}, { __mode = "k" }) -- req -> { warnings =, bytes =, audit = }, of one that said something
+
+-- What `req` has said so far.
+local function said_by(req, call)
+  local said = notes[req]
+  if said then return said end
+  if type(req) ~= "table" or not req.uid or getmetatable(req) ~= Request then
+    error("call it with a colon, as in req:" .. call, 3)
+  end
+  said = { warnings = core.array {}, bytes = 0, audit = {}, keys = 0 }
+  notes[req] = said
+  return said
+end
 
 -- At most `limit` bytes, cut between characters, without what an HTTP header cannot carry.
 local function header_text(text, limit)
@@ -39,7 +50,7 @@ local function header_text(text, limit)
 end
 
 function Request:warn(text)
-  local said = notes[self] or error("call it with a colon, as in req:warn(…)", 2)
+  local said = said_by(self, "warn(…)")
   text = header_text(text, MAX_WARNING)
   if text == "" or said.bytes + #text > MAX_WARNINGS then return end
   for _, one in ipairs(said.warnings) do
@@ -50,7 +61,7 @@ function Request:warn(text)
 end
 
 function Request:audit(key, value)
-  local said = notes[self] or error("call it with a colon, as in req:audit(…)", 2)
+  local said = said_by(self, "audit(…)")
   if type(key) ~= "string" or not key:find "^%w[%w._-]*$" or #key > 63 then
     error("req:audit(key, value): the key has up to 63 letters, digits, dots, - and _", 2)
   end
@@ -72,23 +83,27 @@ local function filled(text)
   if text ~= "" then return text end
 end
 
-function M.request(review, old)
+local function fill(req, review, old)
   local info = review.userInfo or {}
-  local req = setmetatable({
-    uid = review.uid, operation = review.operation, kind = kind_text(review.kind),
-    subresource = filled(review.subResource), name = filled(review.name), namespace = filled(review.namespace),
-    user = { username = info.username, uid = info.uid, groups = info.groups or core.array {},
-      extra = info.extra or {} },
-    old = old, options = review.options, dry_run = review.dryRun == true,
-  }, Request)
-  notes[req] = { warnings = core.array {}, bytes = 0, audit = {}, keys = 0 }
-  return req
+  req.uid, req.operation, req.kind = review.uid, review.operation, kind_text(review.kind)
+  req.subresource, req.name, req.namespace = filled(review.subResource), filled(review.name), filled(review.namespace)
+  req.user = { username = info.username, uid = info.uid, groups = info.groups or core.array {},
+    extra = info.extra or {} }
+  req.old, req.options, req.dry_run = old, review.options, review.dryRun == true
+  setmetatable(req, Request)
+end
+
+--- `review` is the AdmissionRequest in JSON, read when the handler asks for something of it.
+---@param review string
+function M.request(review, old)
+  return core.deferred(function(req) fill(req, core.json_decode(review), old) end)
 end
 
 -- The answer -------------------------------------------------------------------------------------
 
 local function answer(req, out)
   local said = notes[req]
+  if not said then return out end
   if #said.warnings > 0 then out.warnings = said.warnings end
   if said.keys > 0 then out.audit = said.audit end
   return out
@@ -102,41 +117,6 @@ local function wrong(definition, message)
   error(("%s: '%s': %s"):format(definition.source, definition.name, message), 0)
 end
 
-local function is_object(value)
-  return type(value) == "table" and not core.is_array(value)
-end
-
-local function below(path, key)
-  local deeper = { unpack(path) }
-  deeper[#deeper + 1] = key
-  return core.array(deeper)
-end
-
--- Appends { path =, value = } for each member that makes `after` of `before`, without a value where it goes. A
--- list that differs is one value.
-local function compare(path, before, after, out)
-  fill(before)
-  for key in pairs(fill(after)) do
-    if type(key) ~= "string" then -- no JSON: said so when it is written
-      out[#out + 1] = { path = core.array(path), value = after }
-      return
-    end
-  end
-  for key, value in pairs(after) do
-    local was = rawget(before, key)
-    if was == nil or not core.equal(was, value) then
-      if is_object(was) and is_object(value) then
-        compare(below(path, key), was, value, out)
-      else
-        out[#out + 1] = { path = below(path, key), value = value }
-      end
-    end
-  end
-  for key in pairs(before) do
-    if rawget(after, key) == nil then out[#out + 1] = { path = below(path, key) } end
-  end
-end
-
 -- What mutate did: a list of changes to the object as it was, or nil.
 local function changes(definition, object, before, result)
   if result ~= nil then
@@ -148,8 +128,7 @@ local function changes(definition, object, before, result)
   end
   if object == nil then return nil end
   if before == nil then wrong(definition, "there is no object to change") end
-  local out = core.array {}
-  compare({}, before, object, out)
+  local out = core.changes(before, object)
   if #out == 0 then return nil end
   if object.kind ~= before.kind or object.apiVersion ~= before.apiVersion then
     wrong(definition, ("mutate made %s/%s of %s/%s; a webhook cannot change what an object is"):format(
@@ -159,14 +138,14 @@ local function changes(definition, object, before, result)
 end
 
 --- Calls a webhook's handler and returns the table that the host answers with.
----@param call table handler, request, object, old
+---@param call table handler, event, request, object, old
 ---@param functions table of the definition, by path
 function M.review(call, definition, functions, ctx)
-  local review, object, old = call.request, call.object, call.old
+  local object, old = call.object, call.old
   if object == nil then object = old end -- DELETE: what is deleted
-  local req = M.request(review, old)
-  local filters = functions.webhook_when or {}
-  local when = filters[req.kind] or filters["*"]
+  local req = M.request(call.request, old)
+  local filters = functions.webhook_when
+  local when = filters and (filters[req.kind] or filters["*"])
   if when and not when(object, old) then return { allowed = true } end
   local before = call.handler == "mutate" and core.copy(object) or nil
   local result = functions[call.handler](object, req, ctx)
@@ -176,7 +155,7 @@ function M.review(call, definition, functions, ctx)
   local out = { allowed = true }
   if call.handler == "mutate" then
     local said = changes(definition, object, before, result)
-    if review.operation ~= "DELETE" then out.changes = said end
+    if call.event ~= "DELETE" then out.changes = said end
   elseif result ~= nil then
     wrong(definition, ("validate returned %s; it returns nothing to allow, or moonlet.deny(…)")
       :format(described(result)))
@@ -186,10 +165,10 @@ end
 
 -- ctx for a webhook --------------------------------------------------------------------------------
 
-local WRITES = { "apply", "create", "update", "patch", "delete", "set_status", "evict", "scale", "token", "event",
-  "requeue" }
+local WRITES = { "apply", "create", "update", "patch", "delete", "set_status", "evict", "bind", "scale", "token",
+  "event", "requeue" }
 
---- The class of a ctx that only reads, made of the class of a whole one (R27).
+--- The methods of a ctx that only reads, made of those of a whole one (R27).
 function M.reading(Ctx, raise)
   local Reading = {}
   for name, method in pairs(Ctx) do Reading[name] = method end
@@ -200,7 +179,6 @@ function M.reading(Ctx, raise)
           :format(name), "invalid")
     end
   end
-  Reading.__index = Reading
   return Reading
 end
 

@@ -61,10 +61,9 @@ local function expired(pod, gate, place, ctx, options)
   ctx:patch(pod, { metadata = { uid = pod.metadata.uid, annotations = { [mark] = core.format_time(ctx:now()) } } })
 end
 
---- reconcile and gone.
+--- initialize and gone.
 function M.handlers(gate, options)
-  local initialize = options.initialize
-  local function reconcile(pod, ctx)
+  local function initialize(pod, ctx)
     local place = place_of(pod, gate)
     if not place or pod.metadata.deletionTimestamp then return end
     local created = core.parse_time(pod.metadata.creationTimestamp or "") or ctx:now()
@@ -79,7 +78,7 @@ function M.handlers(gate, options)
     local metadata = pod.metadata
     local given = { apiVersion = "v1", kind = "Pod",
       metadata = { name = metadata.name, namespace = metadata.namespace, uid = metadata.uid } }
-    local ok, result = pcall(initialize, pod, ctx)
+    local ok, result = pcall(options.initialize, pod, ctx)
     left = math.max(created + options.deadline - ctx:now(), 0)
     if not ok then error(not_beyond(result, left, ctx, options.retry or {}), 0) end
     if type(result) == "number" or type(result) == "string" then ctx:requeue(result) end
@@ -93,7 +92,7 @@ function M.handlers(gate, options)
     local place = pod and not pod.metadata.deletionTimestamp and place_of(pod, gate)
     if place then release(pod, gate, place, ctx) end
   end
-  return reconcile, gone
+  return initialize, gone
 end
 
 return M

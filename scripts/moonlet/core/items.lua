@@ -1,7 +1,7 @@
 --- Comparing what an injector puts into a pod spec with what the API server made of it: the server fills in
 --- defaults, writes quantities its own way and leaves out what is empty.
 local core = require "moonlet.core"
-local quantity = require "moonlet.quantity"
+local quantity = lazy "moonlet.quantity"
 
 local M = {}
 

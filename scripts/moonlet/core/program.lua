@@ -55,12 +55,11 @@ local function access_of(definition)
   return of
 end
 
---- Runs the file and has what it returns checked. Returns the declaration; of a test file, the
---- outcome of its cases.
+--- Runs the file and has what it returns checked. Returns the declaration; of a test file, its cases.
 function M.load(chunk, file, config)
   local value = chunk()
   if value == nil and file:find "_test%.lua$" then
-    return { definitions = core.array {}, crds = core.array {}, tests = require("moonlet.test").outcomes() }
+    return { definitions = core.array {}, crds = core.array {}, tests = require("moonlet.core.cases").describe() }
   end
   local declaration, functions = require("moonlet.declare").declare(value, {
     file = file, config = config,
@@ -101,6 +100,10 @@ function M.check_write(place, kind, ...)
     if e and e.read and (verb == "get" or verb == "list") then return e end
   end
   local name = M.definitions[place].name
+  if not ALL[...] then
+    M.raise(('\'%s\' may not %s %s: add { "%s", verbs = { "%s" } } to its writes'):format(name, (...), kind, kind,
+      (...)), "forbidden")
+  end
   if e and e.write and not e.owned and M.definitions[place].resource
     and M.definitions[place].resource.kind ~= kind then
     M.raise(('\'%s\' may not %s %s: add "%s" to the verbs of { "%s", verbs = … } in its writes')

@@ -105,7 +105,7 @@ end
 ---@param options table cache, answers, config, now, attempt, reason
 function M.run(program, call, options)
   local run = { applied = {}, created = {}, updated = {}, patched = {}, deleted = {}, events = {}, metrics = {},
-    evicted = {}, scaled = {}, tokens = {}, slept = {}, requests = {}, log = {} }
+    evicted = {}, bound = {}, scaled = {}, tokens = {}, slept = {}, requests = {}, log = {} }
   local at, definition, ctx
   local cluster = clusters.new(program.resources or {}, function(kind, old, new)
     if definition.indexes and definition.indexes[kind] then

@@ -123,6 +123,14 @@ function OPS:evict(request)
   return true
 end
 
+function OPS:bind(request)
+  local item = note(self.run.bound, self:ref(request))
+  item.node = request.body.name
+  local object = plain(self:target(request))
+  object.spec.nodeName = item.node
+  return self.cluster:write(object)
+end
+
 function OPS:scale(request)
   local item = note(self.run.scaled, self:ref(request))
   item.replicas = request.replicas

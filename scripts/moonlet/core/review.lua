@@ -82,7 +82,8 @@ local function ask(program, place, webhook, state, options)
   local handler = webhook.handler
   local run = rehearsal.run({ value = program.value, file = program.file, at = program.at, handler = handler,
     find = function(definitions) return place, definitions[place] end, resources = program.resources },
-    { object = state.object or state.old, old = state.old, request = plain(state.request) },
+    { object = state.object or state.old, old = state.old, event = state.request.operation,
+      request = core.json_encode(state.request) },
     { cache = options.cache, answers = options.answers, config = program.config, now = options.now })
   local outcome = state.outcome
   for _, line in ipairs(run.log) do outcome.log[#outcome.log + 1] = line end

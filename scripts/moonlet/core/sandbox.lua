@@ -22,11 +22,45 @@ local function xpcall(f, handler, ...)
   return after(handler, pcall(f, ...))
 end
 
+local function check_walked(t)
+  if type(t) == "table" then return end
+  error("bad argument #1 to 'pairs' (table expected, got " .. (t == nil and "nil" or type(t)) .. ")", 3)
+end
+
 local function checked_pairs(t)
-  if type(t) ~= "table" then
-    error("bad argument #1 to 'pairs' (table expected, got " .. (t == nil and "nil" or type(t)) .. ")", 2)
-  end
+  check_walked(t)
   return next, fill(t), nil
+end
+
+-- LuaJIT numbers strings by chance, and pairs() follows the numbers. In simulation a run must be repeatable.
+local function before(a, b)
+  if type(a) == type(b) then return (type(a) == "string" or type(a) == "number") and a < b end
+  return type(a) == "number" or (type(a) == "string" and type(b) ~= "number")
+end
+
+local function sorted_keys(t)
+  local keys, n, strings = {}, 0, 0
+  for key in next, fill(t) do
+    n = n + 1
+    keys[n] = key
+    if type(key) == "string" then strings = strings + 1 end
+  end
+  if strings > 1 then core.tables.sort(keys, before) end
+  return keys
+end
+
+local function ordered_pairs(t)
+  check_walked(t)
+  local keys, at = sorted_keys(t), 0
+  return function()
+    local key, value
+    repeat
+      at = at + 1
+      key = keys[at]
+      if key ~= nil then value = lua.rawget(t, key) end
+    until key == nil or value ~= nil
+    return key, value
+  end, t, nil
 end
 
 local function text_of(...)
@@ -60,7 +94,7 @@ local function make(env)
     env[name] = lua[name]
   end
   copy_into(env, core.base).fill = nil
-  env.pairs, env.xpcall = checked_pairs, xpcall
+  env.pairs, env.xpcall = core.ordered and ordered_pairs or checked_pairs, xpcall
   env.string = copy_into(copy_into({}, lua.string), core.strings)
   env.string.dump, env.string.format = nil, checked_format
   env.table = copy_into({}, core.tables)
@@ -113,6 +147,15 @@ local library_require = requirer(
   function(name) return core.library_chunk(name, library_env) end,
   function(name) return "module '" .. name .. "' is not part of the library" end)
 library_env.require = library_require
+
+-- A module of the library that few files need: it is loaded when something of it is used.
+library_env.lazy = function(name)
+  return lua.setmetatable({}, { __index = function(self, field)
+    local value = library_require(name)[field]
+    self[field] = value
+    return value
+  end })
+end
 
 local PRIVATE = { ["moonlet.core"] = true, ["moonlet.ctx"] = true, ["moonlet.declare"] = true }
 local env = make {}

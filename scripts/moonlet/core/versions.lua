@@ -1,6 +1,6 @@
 --- The versions of a moonlet.resource: what each says itself, and what it takes from the resource.
 local check = require "moonlet.check"
-local conversion = require "moonlet.core.conversion"
+local conversion = lazy "moonlet.core.conversion"
 local core = require "moonlet.core"
 local schema = require "moonlet.schema"
 

@@ -117,6 +117,18 @@ function Ctx:evict(object, options)
   return true
 end
 
+function Ctx:bind(pod, node)
+  local s = enter(self)
+  local ref = refs.of(pod, "ctx:bind")
+  if type(node) ~= "string" or node == "" then raise("ctx:bind(pod, node): node is a name") end
+  program.check_write(s.place, ref.kind, "bind")
+  wait(s, "bind", {
+    kind = ref.kind, ns = ref.ns, name = ref.name, uid = pod.metadata and pod.metadata.uid,
+    body = { apiVersion = "v1", kind = "Node", name = node },
+  })
+  return true
+end
+
 function Ctx:scale(object, replicas)
   local s = enter(self)
   local ref = refs.of(object, "ctx:scale")

@@ -1,14 +1,14 @@
 --- moonlet.webhook, moonlet.injector and moonlet.initializer in a declaration: their fields, checked, as
 --- webhooks of the form that host/addon/declaration.h documents.
 local check = require "moonlet.check"
-local controller = require "moonlet.core.define.controller"
+local controller = lazy "moonlet.core.define.controller"
 local core = require "moonlet.core"
 local definition = require "moonlet.definition"
-local initializer = require "moonlet.core.initializer"
-local injector = require "moonlet.core.injector"
-local injector_fields = require "moonlet.core.injector_fields"
-local label_selector = require "moonlet.core.label_selector"
-local matchers = require "moonlet.core.matchers"
+local initializer = lazy "moonlet.core.initializer"
+local injector = lazy "moonlet.core.injector"
+local injector_fields = lazy "moonlet.core.injector_fields"
+local label_selector = lazy "moonlet.core.label_selector"
+local matchers = lazy "moonlet.core.matchers"
 
 -- Fields of each type, beside those of every definition.
 local ADMISSION = {
@@ -224,11 +224,11 @@ function READ.initializer(reader, fields, out)
   }
   if options.deadline < 1 then reader:fault("deadline", "1s or more") end
   local gate = "moonlet.dev/" .. fields.name
-  local reconcile, gone = initializer.handlers(gate, options)
+  local initialize, gone = initializer.handlers(gate, options)
   local selected = read_match(reader, match, "match", "*")
   match.when = nil
   controller.read(reader, { resource = match, concurrency = fields.concurrency, retry = fields.retry,
-    reconcile = reconcile, gone = gone }, out)
+    initialize = initialize, gone = gone }, out)
   out.type, out.timeout, options.retry = "controller", math.min(out.timeout or 60, options.deadline), out.retry
   reader.functions.mutate = initializer.mutate(gate)
   webhook(reader, out, selected, {

@@ -104,7 +104,7 @@ local function read(reader, fields, out)
   if fields.concurrency and not is_count(fields.concurrency, 1000) then
     reader:fault("concurrency", "a whole number from 1 to 1000")
   end
-  for _, name in ipairs { "reconcile", "finalize", "gone" } do reader:handler(out, name, fields[name]) end
+  for _, name in ipairs { "reconcile", "initialize", "finalize", "gone" } do reader:handler(out, name, fields[name]) end
   on(reader, fields, out)
   if #out.handlers == 0 then
     check.fault(reader.at, ("%s: does nothing; give it a reconcile, finalize, gone or on.event"):format(reader.what))

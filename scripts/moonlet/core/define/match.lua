@@ -2,7 +2,7 @@
 local check = require "moonlet.check"
 local core = require "moonlet.core"
 local definition = require "moonlet.definition"
-local labels = require "moonlet.labels"
+local labels = lazy "moonlet.labels"
 local resource = require "moonlet.resource"
 local selectors = require "moonlet.core.selectors"
 

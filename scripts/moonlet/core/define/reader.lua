@@ -3,7 +3,7 @@
 local check = require "moonlet.check"
 local core = require "moonlet.core"
 local resource = require "moonlet.resource"
-local schema = require "moonlet.schema"
+local schema = lazy "moonlet.schema"
 local urls = require "moonlet.core.urls"
 
 ---@class moonlet.Reader
@@ -19,7 +19,7 @@ Reader.__index = Reader
 
 local FOREVER = 1e9 -- seconds
 local VERBS = { get = true, list = true, create = true, update = true, patch = true, delete = true,
-  scale = true, evict = true, token = true }
+  scale = true, evict = true, bind = true, token = true }
 
 function Reader.new(fields)
   return setmetatable(fields, Reader)
