@@ -4,6 +4,7 @@
 #include "bindings/engine.h"
 #include "cli/command.h"
 #include "http/curl.h"
+#include "json/blocks.h"
 
 extern char **environ;
 
@@ -13,5 +14,6 @@ int main(int argc, char **argv) {
                                       .engine = &lua_engine,
                                       .open_transport = http_curl_create,
                                       .env = environ};
+    json_blocks_keep();
     return cli_main(&context, argc, argv);
 }

@@ -4,12 +4,9 @@
 #include "runtime/schedule.h"
 
 static const struct option_spec specs[] = {
-    {"set", OPTION_LIST, "NAME.KEY=VALUE", NULL, NULL,
-     "a config value of a controller; may be repeated"},
-    {"config", OPTION_TEXT, "FILE", NULL, NULL,
-     "settings file; else ./moonlet.yaml if it is there"},
-    {"help", OPTION_FLAG, NULL, NULL, NULL, "this page"},
-    {NULL, OPTION_FLAG, NULL, NULL, NULL, NULL},
+    OPTION_SET,
+    OPTION_CONFIG,
+    OPTIONS_END,
 };
 
 static const char *plural(size_t count) {
@@ -61,7 +58,7 @@ static int check(const struct command_context *context, struct options *options)
         if (loader_at(loader, i)->error.code == 0)
             failed += lint(loader_at(loader, i), &definitions, &crds);
     struct tests_count tests;
-    int rc = tests_run(loader, folders, &tests, &err);
+    int rc = tests_run(context, loader, folders, &tests, &err);
     loader_close(loader);
     if (rc < 0)
         return cli_fail(&err);
@@ -74,6 +71,8 @@ static int check(const struct command_context *context, struct options *options)
            plural(definitions), crds, plural(crds));
     if (tests.passed + tests.failed > 0)
         printf(", %zu case%s passed", tests.passed, plural(tests.passed));
+    if (tests.passed_over > 0)
+        printf(", %zu left to `moonlet test`", tests.passed_over);
     if (failed == 0)
         printf(": ok\n");
     else
@@ -86,7 +85,7 @@ const struct command command_check = {
     "DIR...",
     "Loads and checks controller files and runs their tests; needs no cluster.",
     "Compiles and loads every file as `run` would, checks what it declares, runs the\n"
-    "*_test.lua files beside the controllers, and says file:line: what is wrong.\n"
-    "Exits 1 when something is.",
+    "*_test.lua files beside the controllers, but for the cases that need a\n"
+    "simulated cluster, and says file:line: what is wrong. Exits 1 when something is.",
     specs,
     check};

@@ -7,9 +7,10 @@
 #include "base/mem.h"
 #include "cli/command.h"
 
-const struct command *const commands[] = {
-    &command_run,     &command_check,   &command_crds, &command_rbac,       &command_new,
-    &command_migrate, &command_version, &command_help, &command_completion, NULL};
+const struct command *const commands[] = {&command_run,  &command_dev,        &command_check,
+                                          &command_test, &command_crds,       &command_rbac,
+                                          &command_new,  &command_migrate,    &command_version,
+                                          &command_help, &command_completion, NULL};
 
 int cli_fail(const struct error *err) {
     fprintf(stderr, "moonlet: %s\n", err->message);

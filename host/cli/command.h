@@ -20,8 +20,8 @@ struct command_context {
     char **env;
 };
 
-extern const struct command command_run, command_check, command_crds, command_rbac, command_new,
-    command_migrate, command_version, command_help, command_completion;
+extern const struct command command_run, command_dev, command_check, command_test, command_crds,
+    command_rbac, command_new, command_migrate, command_version, command_help, command_completion;
 extern const struct command *const commands[]; /* NULL-terminated */
 
 /* The whole program. Returns the exit code. */

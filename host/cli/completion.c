@@ -4,8 +4,7 @@
 #include "cli/command.h"
 
 static const struct option_spec specs[] = {
-    {"help", OPTION_FLAG, NULL, NULL, NULL, "this page"},
-    {NULL, OPTION_FLAG, NULL, NULL, NULL, NULL},
+    OPTIONS_END,
 };
 
 static void print_names(const char *separator) {

@@ -10,19 +10,13 @@
 
 /* moonlet crds and moonlet rbac: YAML for kubectl apply. */
 
-#define SETTINGS                                                                                   \
-    {"set", OPTION_LIST, "NAME.KEY=VALUE",                                                         \
-     NULL,  NULL,        "a config value of a controller; may be repeated"},                       \
-        {"config", OPTION_TEXT, "FILE",                                                            \
-         NULL,     NULL,        "settings file; else ./moonlet.yaml if it is there"},              \
-        {"help", OPTION_FLAG, NULL, NULL, NULL, "this page"},                                      \
-        {NULL, OPTION_FLAG, NULL, NULL, NULL, NULL},
-
 static const struct option_spec crds_specs[] = {
     {"webhook-service", OPTION_TEXT, "NS/NAME[:PORT]", "moonlet-system/moonlet", NULL,
      "Service in front of the hosts, for webhooks and converters"},
     {"lease-name", OPTION_TEXT, "NAME", "moonlet", NULL, "as for run: which installation it is"},
-    SETTINGS};
+    OPTION_SET,
+    OPTION_CONFIG,
+    OPTIONS_END};
 static const struct option_spec rbac_specs[] = {
     {"name", OPTION_TEXT, "NAME", "moonlet", NULL, "of the ServiceAccount and the roles"},
     {"host-namespace", OPTION_TEXT, "NAME", "moonlet-system", NULL, "where the host runs"},
@@ -37,7 +31,9 @@ static const struct option_spec rbac_specs[] = {
      "may it write webhook configurations? else as --crds"},
     {"webhook-secret", OPTION_TEXT, "NS/NAME", NULL, NULL,
      "Secret with the certificate replicas share; else moonlet-webhook where the host runs"},
-    SETTINGS};
+    OPTION_SET,
+    OPTION_CONFIG,
+    OPTIONS_END};
 
 static void print_document(json_t *document) {
     struct strbuf text = {0};

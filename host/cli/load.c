@@ -193,18 +193,8 @@ size_t loader_print_errors(const struct loader *loader) {
     return failed;
 }
 
-char *loader_test(struct loader *loader, const struct script_source *source, struct error *err) {
-    /* all the cases of a file run in one go */
-    static const struct script_limits limits = {.memory = 256 << 20, .cpu_ns = 10 * NS_PER_S};
-    struct script *script =
-        loader->type->load(loader->engine, source, &limits, loader->config, err);
-    if (script == NULL)
-        return NULL;
-    char *json = mem_strdup(loader->type->declaration(script));
-    loader->type->unload(script);
-    if (json == NULL)
-        error_set(err, ERROR_NOMEM, "no memory");
-    return json;
+const char *loader_config(const struct loader *loader) {
+    return loader->config;
 }
 
 void loader_close(struct loader *loader) {

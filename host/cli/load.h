@@ -27,9 +27,7 @@ size_t loader_count(const struct loader *loader);
 const struct loaded *loader_at(const struct loader *loader, size_t index);
 /* Prints each failure; how many there were. */
 size_t loader_print_errors(const struct loader *loader);
-/* Runs a source whose entry is a test file in an isolate of its own; the JSON with `tests`, to be
- * mem_free'd. NULL: it failed outside of a case; *err tells. */
-char *loader_test(struct loader *loader, const struct script_source *source, struct error *err);
-void loader_close(struct loader *loader); /* NULL is fine */
+const char *loader_config(const struct loader *loader); /* JSON, as cli_script_config() */
+void loader_close(struct loader *loader);               /* NULL is fine */
 
 #endif

@@ -10,8 +10,7 @@ static const struct option_spec specs[] = {
     {"kubeconfig", OPTION_TEXT, "FILE", NULL, NULL,
      "kubeconfig; else KUBECONFIG, the service account, ~/.kube/config"},
     {"context", OPTION_TEXT, "NAME", NULL, NULL, "context of the kubeconfig"},
-    {"help", OPTION_FLAG, NULL, NULL, NULL, "this page"},
-    {NULL, OPTION_FLAG, NULL, NULL, NULL, NULL},
+    OPTIONS_END,
 };
 
 struct migrate { /* the CRDs one after the other */

@@ -9,8 +9,7 @@
 
 static const struct option_spec specs[] = {
     {"dir", OPTION_TEXT, "DIR", "controllers", NULL, "where the files go"},
-    {"help", OPTION_FLAG, NULL, NULL, NULL, "this page"},
-    {NULL, OPTION_FLAG, NULL, NULL, NULL, NULL},
+    OPTIONS_END,
 };
 
 /* @NAME@ is the controller's name, @KIND@ its kind. */
@@ -148,8 +147,10 @@ static int run(const struct command_context *context, struct options *options) {
     }
     if (write_all(dir, name, &err) < 0)
         return cli_fail(&err);
-    printf("\nNext:\n  moonlet check %s\n  moonlet run %s\n  kubectl apply -f %s/%s.yaml\n", dir,
-           dir, dir, name);
+    printf("\nNext:\n  moonlet check %s\n"
+           "  moonlet run %s    # against a cluster; without one: moonlet dev %s\n"
+           "  kubectl apply -f %s/%s.yaml\n",
+           dir, dir, dir, dir, name);
     return EXIT_OK;
 }
 

@@ -33,6 +33,18 @@ struct option_spec {
     const char *help;     /* one line */
 };
 
+/* Rows that several commands have; each table ends with OPTIONS_END. */
+/* clang-format off */
+#define OPTION_SET \
+    {"set", OPTION_LIST, "NAME.KEY=VALUE", NULL, NULL, \
+     "a config value of a controller; may be repeated"}
+#define OPTION_CONFIG \
+    {"config", OPTION_TEXT, "FILE", NULL, NULL, "settings file; else ./moonlet.yaml if it is there"}
+#define OPTIONS_END \
+    {"help", OPTION_FLAG, NULL, NULL, NULL, "this page"}, \
+    {NULL, OPTION_FLAG, NULL, NULL, NULL, NULL}
+/* clang-format on */
+
 struct options;
 struct command_context;
 struct command {

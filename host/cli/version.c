@@ -3,8 +3,7 @@
 #include "cli/command.h"
 
 static const struct option_spec specs[] = {
-    {"help", OPTION_FLAG, NULL, NULL, NULL, "this page"},
-    {NULL, OPTION_FLAG, NULL, NULL, NULL, NULL},
+    OPTIONS_END,
 };
 
 static int version(const struct command_context *context, struct options *options) {
@@ -30,7 +29,7 @@ static int help(const struct command_context *context, struct options *options) 
     printf("moonlet hosts Kubernetes controllers written in Lua.\n\nCommands:\n");
     for (size_t i = 0; commands[i]; i++)
         printf("  %-12s %s\n", commands[i]->name, commands[i]->summary);
-    printf("\nStart with: moonlet new hello && moonlet run controllers\n"
+    printf("\nStart with: moonlet new hello && moonlet dev controllers\n"
            "More about one: moonlet help run\n");
     return EXIT_OK;
 }

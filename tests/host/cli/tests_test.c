@@ -21,7 +21,7 @@ static int run_at(struct folder *folder, const char *path, struct tests_count *c
     assert_non_null(loader);
     struct capture capture;
     capture_begin(&capture, STDERR_FILENO);
-    int rc = tests_run(loader, folders, count, &err);
+    int rc = tests_run(&context, loader, folders, count, &err);
     capture_end(&capture, folder->said, sizeof folder->said);
     loader_close(loader);
     options_finish(&options);
@@ -37,8 +37,9 @@ static void tests_failures_are_counted_and_named(void **state) {
     folder_make(&folder);
     folder_write(&folder, "app.lua", nothing);
     folder_write(&folder, "app_test.lua",
-                 "{\"tests\":[{\"ok\":true,\"sentence\":\"fine\"},{\"ok\":false,\"sentence\":"
-                 "\"makes two\",\"problem\":\"app_test.lua:7: expected 2, got 1\"}]}");
+                 "{\"tests\":[{\"sentence\":\"fine\",\"run\":{\"ok\":true}},{\"sentence\":"
+                 "\"makes two\",\"run\":{\"ok\":false,\"problem\":\"app_test.lua:7: expected 2, "
+                 "got 1\"}},{\"sentence\":\"storms\",\"chaos\":true}]}");
     folder_write(&folder, "b.lua", nothing);
     folder_write(&folder, "b_test.lua", "broken");
     folder_write(&folder, "c.lua", nothing);
@@ -47,6 +48,7 @@ static void tests_failures_are_counted_and_named(void **state) {
     assert_int_equal(run_at(&folder, folder.path, &count), 0);
     assert_int_equal(count.passed, 1);
     assert_int_equal(count.failed, 4);
+    assert_int_equal(count.passed_over, 1); /* chaos */
     assert_string_equal(folder.said, "app_test.lua:7: makes two: expected 2, got 1\n"
                                      "b_test.lua:1: it is broken\n"
                                      "c_test.lua: there is no t.case in it\n"
@@ -60,7 +62,8 @@ static void tests_of_a_broken_controller_are_passed_over(void **state) {
     struct tests_count count;
     folder_make(&folder);
     folder_write(&folder, "app.lua", "broken");
-    folder_write(&folder, "app_test.lua", "{\"tests\":[{\"ok\":true,\"sentence\":\"fine\"}]}");
+    folder_write(&folder, "app_test.lua",
+                 "{\"tests\":[{\"sentence\":\"fine\",\"run\":{\"ok\":true}}]}");
     assert_int_equal(run_at(&folder, folder.path, &count), 0);
     assert_int_equal(count.passed + count.failed, 0);
     folder_drop(&folder);
@@ -71,7 +74,7 @@ static void tests_find_the_controller_as_modules(void **state) {
     struct folder folder;
     struct tests_count count;
     char path[256];
-    const char *one = "{\"tests\":[{\"ok\":true,\"sentence\":\"fine\"}]}";
+    const char *one = "{\"tests\":[{\"sentence\":\"fine\",\"run\":{\"ok\":true}}]}";
     folder_make(&folder);
     folder_write(&folder, "app.lua", nothing);
     folder_write(&folder, "app_test.lua", one);
@@ -98,7 +101,8 @@ static void tests_of_one_named_file_are_those_beside_it(void **state) {
     snprintf(path, sizeof path, "%s/app.lua", folder.path);
     assert_int_equal(run_at(&folder, path, &count), 0);
     assert_int_equal(count.passed + count.failed, 0);
-    folder_write(&folder, "app_test.lua", "{\"tests\":[{\"ok\":true,\"sentence\":\"fine\"}]}");
+    folder_write(&folder, "app_test.lua",
+                 "{\"tests\":[{\"sentence\":\"fine\",\"run\":{\"ok\":true}}]}");
     assert_int_equal(run_at(&folder, path, &count), 0);
     assert_int_equal(count.passed, 1);
     folder_drop(&folder);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,12 +59,26 @@ static void engine_unload(struct script *script) {
     mem_free(script);
 }
 
+/* A case's outcome is what the file says of it: its "run". */
+static void engine_call(struct script *script, const struct script_call *call,
+                        struct script_run **ret_run, struct script_result *ret) {
+    json_t *json = json_loads(script->text, 0, NULL);
+    json_t *one = json_array_get(json_object_get(json, "tests"), call->definition);
+    char *text = json_dumps(json_object_get(one, "run"), JSON_COMPACT);
+    *ret_run = NULL;
+    ret->state = SCRIPT_DONE;
+    strbuf_adds(&ret->answer, text);
+    free(text);
+    json_decref(json);
+}
+
 const struct script_engine_type fake_engine = {.name = "fake",
                                                .open = engine_open,
                                                .close = engine_close,
                                                .load = engine_load,
                                                .declaration = engine_declaration,
-                                               .unload = engine_unload};
+                                               .unload = engine_unload,
+                                               .call = engine_call};
 
 void folder_write(const struct folder *folder, const char *name, const char *text) {
     char path[256];
