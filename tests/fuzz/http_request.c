@@ -12,7 +12,7 @@
 enum { MOST_WAITING = 16, BODY_LIMIT = 1 << 16, LATER = 1, EARLY_STOP = 2, DRAIN = 4 };
 
 struct desk {
-    struct server_request *waiting[MOST_WAITING];
+    struct server_request *waiting[MOST_WAITING], *stream;
     size_t count;
     bool later;
 };
@@ -23,7 +23,17 @@ static void answer(struct server_request *request) {
     server_respond(request, &yes);
 }
 
+static void answer_stream(struct server_request *request, struct str echo) {
+    static const struct server_header headers[] = {{"Content-Type", "text/plain"}, {0}};
+    server_begin(request, 200, headers);
+    server_send(request, echo);
+    server_end(request);
+}
+
 static void answer_waiting(struct desk *desk) {
+    if (desk->stream)
+        answer_stream(desk->stream, str_of("late"));
+    desk->stream = NULL;
     while (desk->count > 0)
         answer(desk->waiting[--desk->count]);
 }
@@ -45,6 +55,26 @@ static void accept_post(void *context, struct server_request *request,
         desk->waiting[desk->count++] = request;
     else
         answer(request);
+}
+
+/* At most one is open for longer. */
+static void *serve(void *context, struct server_request *request,
+                   const struct server_exchange *exchange) {
+    struct desk *desk = context;
+    if (exchange->raw_path.len == 0 && exchange->query.len == 0)
+        abort();
+    if (desk->later && desk->stream == NULL) {
+        desk->stream = request;
+        return desk;
+    }
+    answer_stream(request, exchange->body);
+    return NULL;
+}
+
+static void gone(void *context, void *mine) {
+    if (context != mine)
+        abort();
+    ((struct desk *)mine)->stream = NULL;
 }
 
 static int open_client(const struct server *server) {
@@ -70,6 +100,7 @@ static void converse(struct loop *loop, struct desk *desk, const uint8_t *data, 
     struct server_route routes[] = {
         {.path = "/x", .handle = handle_get},
         {.path = "/post/", .prefix = true, .accept = accept_post, .context = desk},
+        {.path = "/any/", .prefix = true, .serve = serve, .gone = gone, .context = desk},
         {0}};
     struct server_options options = {
         .loop = loop, .address = "127.0.0.1:0", .routes = routes, .body_limit = BODY_LIMIT};

@@ -17,7 +17,7 @@ static void check_json(struct strbuf *text) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct str body = {(const char *)data, size};
-    struct admission_review review;
+    struct admission_review review = {0};
     struct conversion_review conversion;
     struct strbuf out = {0};
     struct error err;
