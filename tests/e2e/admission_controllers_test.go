@@ -95,6 +95,10 @@ func TestCronTabIsConvertedOverTwoHops(t *testing.T) {
 	if hour, _, _ := unstructured.NestedString(newest.Object, "spec", "schedule", "hour"); hour != "3" {
 		t.Fatalf("as v1: %v", newest.Object["spec"])
 	}
+	// what the older version cannot say has the stored version's default
+	if suspend, there, _ := unstructured.NestedBool(newest.Object, "spec", "suspend"); suspend || !there {
+		t.Fatalf("as v1: %v", newest.Object["spec"])
+	}
 	oldest := get(t, env, "stable.example.com/v1alpha1", "CronTab", "nightly")
 	if text, _, _ := unstructured.NestedString(oldest.Object, "spec", "cronSpec"); text != "5 3 * * 1" {
 		t.Fatalf("as v1alpha1: %v", oldest.Object["spec"])
@@ -133,6 +137,7 @@ func TestAnInitializerHoldsAPodAndLetsItGo(t *testing.T) {
 		}
 		return nil
 	})
+	m.EventuallyLogs(`"handler":"initialize"`)
 	if got := names(t, get(t, env, "v1", "Pod", "stuck"), "spec", "schedulingGates"); got != "moonlet.dev/gate" {
 		t.Fatalf("gates: %s", got)
 	}

@@ -41,6 +41,7 @@ func TestAPIServerRestartIsSurvived(t *testing.T) {
 func TestConnectionCutInMidFrameLosesNothing(t *testing.T) {
 	for name, options := range map[string][]proxy.Option{"h2": nil, "h1": {proxy.HTTP1}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it is mostly backoff
 			env := harness.New(t)
 			_, p := behind(env, options...)
 			for _, bytes := range []int{0, 1, 100, 700} {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -14,15 +15,15 @@ type traffic struct {
 	mu     sync.Mutex
 	said   map[string]int // what was answered, how often
 	failed []error
-	count  int
+	rounds []int // of each client: how many are done
 	stop   chan struct{}
 	wg     sync.WaitGroup
 }
 
 // drive lets clients ask at once; ask answers what it was told. It ends with the test at the latest.
 func drive(t testing.TB, clients int, ask func() (string, error)) *traffic {
-	tr := &traffic{t: t, said: map[string]int{}, stop: make(chan struct{})}
-	for range clients {
+	tr := &traffic{t: t, said: map[string]int{}, rounds: make([]int, clients), stop: make(chan struct{})}
+	for client := range clients {
 		tr.wg.Add(1)
 		go func() {
 			defer tr.wg.Done()
@@ -33,7 +34,7 @@ func drive(t testing.TB, clients int, ask func() (string, error)) *traffic {
 				default:
 				}
 				said, err := ask()
-				tr.note(said, err)
+				tr.note(client, said, err)
 			}
 		}()
 	}
@@ -41,10 +42,10 @@ func drive(t testing.TB, clients int, ask func() (string, error)) *traffic {
 	return tr
 }
 
-func (tr *traffic) note(said string, err error) {
+func (tr *traffic) note(client int, said string, err error) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	tr.count++
+	tr.rounds[client]++
 	if err != nil {
 		tr.failed = append(tr.failed, err)
 	} else {
@@ -65,7 +66,11 @@ func (tr *traffic) end() {
 func (tr *traffic) total() int {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	return tr.count
+	sum := 0
+	for _, n := range tr.rounds {
+		sum += n
+	}
+	return sum
 }
 
 // times is how often this was answered.
@@ -82,6 +87,24 @@ func (tr *traffic) more(n int) {
 	harness.Eventually(tr.t, fmt.Sprint(n, " more requests are answered"), func() error {
 		if have := tr.total(); have < want {
 			return fmt.Errorf("%d are missing", want-have)
+		}
+		return nil
+	})
+}
+
+// renewed waits until nothing is under way that began before it was called.
+func (tr *traffic) renewed() {
+	tr.t.Helper()
+	tr.mu.Lock()
+	before := slices.Clone(tr.rounds)
+	tr.mu.Unlock()
+	harness.Eventually(tr.t, "each client has sent another request", func() error {
+		tr.mu.Lock()
+		defer tr.mu.Unlock()
+		for client, n := range tr.rounds {
+			if n < before[client]+1 {
+				return fmt.Errorf("client %d has not", client)
+			}
 		}
 		return nil
 	})

@@ -5,11 +5,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/api/errors"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"moonlet.dev/e2e/harness"
 )
@@ -88,6 +91,57 @@ func TestAConfigurationComesChangesAndGoesWithItsFile(t *testing.T) {
 		tr.none("while the file came, changed and went")
 		tr.end()
 	}
+}
+
+// What somebody edits or deletes by hand is put right, and that is no news for the log.
+func TestAConfigurationThatWasEditedComesBack(t *testing.T) {
+	env := harness.New(t)
+	m := serve(env, harness.Files{"life.lua": here(env, marker("life", "1", ""))}, "--webhook-resync=500ms")
+	configs := env.Kube.AdmissionregistrationV1().MutatingWebhookConfigurations()
+	const name = "moonlet-life"
+	registered := func() {
+		t.Helper()
+		harness.Eventually(t, "it is registered", func() error {
+			_, err := mutating(env, "life")
+			return err
+		})
+	}
+	registered()
+	if err := configs.Delete(harness.Background(), name, meta.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	registered()
+	if _, err := configs.Patch(harness.Background(), name, types.JSONPatchType,
+		[]byte(`[{"op":"replace","path":"/webhooks/0/timeoutSeconds","value":29}]`), meta.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	harness.Eventually(t, "an edited one is as declared", func() error {
+		config, err := mutating(env, "life")
+		if err == nil && *config.Webhooks[0].TimeoutSeconds == 29 {
+			err = fmt.Errorf("timeoutSeconds is 29")
+		}
+		return err
+	})
+	if n := strings.Count(m.Log(), "mutating webhooks registered"); n != 1 {
+		t.Errorf("said %d times", n)
+	}
+}
+
+func TestABusyWebhookAddressThatWasGivenEndsTheProgram(t *testing.T) {
+	env := harness.New(t)
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	m := env.Start(harness.Connection{}, harness.Files{}, "--webhook-bind-address="+busy.Addr().String())
+	harness.Eventually(t, "it ends", func() error {
+		if code, exited := m.Exited(); !exited || code != 1 {
+			return fmt.Errorf("exited %v, %d", exited, code)
+		}
+		return nil
+	})
+	m.EventuallyLogs("webhooks: listen on " + busy.Addr().String())
 }
 
 func TestAnEndOutOfTheClusterLeavesNoConfigurationAndNoFailure(t *testing.T) {

@@ -34,6 +34,7 @@ type Plane struct {
 	Kube       kubernetes.Interface
 	Dynamic    dynamic.Interface
 	CRDs       apiextensions.Interface
+	env        []string
 }
 
 var (
@@ -61,7 +62,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	plane, err = startPlane(filepath.Join(dir, "plane"))
+	plane, err = startPlane(filepath.Join(dir, "plane"), nil)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -95,16 +96,30 @@ func Binary() string {
 	return filepath.Join(Root(), "build", "moonlet")
 }
 
-func startPlane(dir string) (*Plane, error) {
-	p := &Plane{Dir: dir, Kubeconfig: filepath.Join(dir, "kubeconfig")}
+// NewPlane is one more control plane, for a test that needs another kind of it (PLANE_... in env).
+func NewPlane(t testing.TB, env ...string) *Plane {
+	t.Helper()
+	if plane == nil {
+		t.Skip("SKIPPED: " + absence)
+	}
+	p, err := startPlane(filepath.Join(t.TempDir(), "plane"), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.script("stop") })
+	return p
+}
+
+func startPlane(dir string, env []string) (*Plane, error) {
+	p := &Plane{Dir: dir, Kubeconfig: filepath.Join(dir, "kubeconfig"), env: env}
 	if err := p.script("start", "--with-pid", strconv.Itoa(os.Getpid())); err != nil {
 		return nil, err
 	}
-	env, err := os.ReadFile(filepath.Join(dir, "env"))
+	facts, err := os.ReadFile(filepath.Join(dir, "env"))
 	if err != nil {
 		return nil, err
 	}
-	for line := range strings.Lines(string(env)) {
+	for line := range strings.Lines(string(facts)) {
 		name, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
 		value = strings.Trim(value, "'")
 		switch name {
@@ -130,6 +145,7 @@ func startPlane(dir string) (*Plane, error) {
 
 func (p *Plane) script(verb string, args ...string) error {
 	cmd := exec.Command(filepath.Join(Root(), "tests", "plane", "plane"), append([]string{verb, p.Dir}, args...)...)
+	cmd.Env = append(os.Environ(), p.env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("plane %s: %w\n%s", verb, err, out)
