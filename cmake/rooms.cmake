@@ -42,6 +42,31 @@ function(moonlet_room name)
   endforeach()
 endfunction()
 
+# A data file of a room, as the byte array that host/ROOM/NAME.h declares.
+function(moonlet_embed room file name)
+  set(source ${PROJECT_SOURCE_DIR}/host/${room}/${file})
+  set(embedded ${PROJECT_BINARY_DIR}/${name}.c)
+  add_custom_command(OUTPUT ${embedded}
+    COMMAND ${CMAKE_COMMAND} -DOUT=${embedded} -DFILE=${source} -DNAME=${name}
+            -DHEADER=${room}/${name}.h -P ${PROJECT_SOURCE_DIR}/cmake/embed_file.cmake
+    DEPENDS ${source} ${PROJECT_SOURCE_DIR}/cmake/embed_file.cmake
+    COMMENT "Embedding ${file}")
+  target_sources(moonlet_${room} PRIVATE ${embedded})
+endfunction()
+
+# The Lua files of scripts/FOLDER, as the table that host/ROOM/NAME.h declares.
+function(moonlet_embed_folder room folder name)
+  set(source ${PROJECT_SOURCE_DIR}/scripts/${folder})
+  set(embedded ${PROJECT_BINARY_DIR}/${name}.c)
+  file(GLOB files CONFIGURE_DEPENDS ${source}/*.lua)
+  add_custom_command(OUTPUT ${embedded}
+    COMMAND ${CMAKE_COMMAND} -DOUT=${embedded} -DFOLDER=${source} -DNAME=${name}
+            -DHEADER=${room}/${name}.h -P ${PROJECT_SOURCE_DIR}/cmake/embed_folder.cmake
+    DEPENDS ${files} ${PROJECT_SOURCE_DIR}/cmake/embed_folder.cmake
+    COMMENT "Embedding ${folder}")
+  target_sources(moonlet_${room} PRIVATE ${embedded})
+endfunction()
+
 # The Lua boundary: bindings/*.c and the embedded library scripts/moonlet/*.lua.
 function(moonlet_bindings)
   cmake_parse_arguments(ROOM "" "" "ROOMS;LIBS" ${ARGN})
@@ -49,12 +74,17 @@ function(moonlet_bindings)
   if(NOT sources)
     return()
   endif()
-  file(GLOB_RECURSE scripts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/scripts/moonlet/*.lua)
+  set(library ${PROJECT_SOURCE_DIR}/scripts)
+  file(GLOB_RECURSE scripts CONFIGURE_DEPENDS RELATIVE ${library} ${library}/moonlet/*.lua)
+  list(SORT scripts)
+  list(TRANSFORM scripts PREPEND ${library}/ OUTPUT_VARIABLE paths)
   set(embedded ${PROJECT_BINARY_DIR}/embedded_scripts.c)
+  add_executable(moonlet_embed ${PROJECT_SOURCE_DIR}/cmake/embed.c)
+  target_link_libraries(moonlet_embed PRIVATE moonlet_flags)
+  moonlet_libs(moonlet_embed ${ROOM_LIBS})
   add_custom_command(OUTPUT ${embedded}
-    COMMAND ${CMAKE_COMMAND} -DOUT=${embedded} -DDIR=${PROJECT_SOURCE_DIR}/scripts
-            -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
-    DEPENDS ${scripts} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    COMMAND moonlet_embed ${embedded} ${library} ${scripts}
+    DEPENDS ${paths} moonlet_embed
     COMMENT "Embedding the Lua library")
   add_library(moonlet_bindings STATIC ${sources} ${embedded})
   moonlet_view(bindings view ${ROOM_ROOMS})
