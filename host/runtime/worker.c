@@ -1,15 +1,13 @@
 #include "runtime/worker.h"
 
-#include <assert.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "runtime/worker_internal.h"
 
-/* Core side: sending, receiving, and giving up a thread. The thread's side is worker_thread.c. */
-
-static void watch_thread(struct loop_timer *timer);
+/* The core's side: a worker and its scripts. worker_call.c: their calls; worker_lost.c: a thread
+ * that does not come back; worker_thread.c: the thread's side. */
 
 static struct worker_body *body_create(struct worker *worker, struct error *err) {
     struct worker_body *body = mem_zalloc(sizeof *body);
@@ -47,7 +45,7 @@ static struct worker_body *body_create(struct worker *worker, struct error *err)
     return body;
 }
 
-static int body_start(struct worker *worker, struct error *err) {
+int worker_body_start(struct worker *worker, struct error *err) {
     struct worker_body *body = body_create(worker, err);
     if (body == NULL)
         return err ? err->code : ERROR_NOMEM;
@@ -81,9 +79,9 @@ struct worker *worker_start(const struct worker_options *options, struct error *
     list_init(&worker->scripts);
     list_init(&worker->loads);
     list_init(&worker->batches);
-    loop_timer_init(options->core, &worker->watch, watch_thread);
+    loop_timer_init(options->core, &worker->watch, worker_watch);
     worker->core_mailbox = worker->name ? mailbox_create(options->core, err) : NULL;
-    if (worker->core_mailbox == NULL || body_start(worker, err) < 0 ||
+    if (worker->core_mailbox == NULL || worker_body_start(worker, err) < 0 ||
         (!options->on_core && loop_timer_start(&worker->watch, NS_PER_S) < 0)) {
         worker_stop(worker);
         return NULL;
@@ -129,8 +127,7 @@ size_t worker_scripts(const struct worker *worker) {
 
 /* Loading */
 
-/* Frees the handle once the thread and every call are through with it. */
-static void script_release(struct worker_script *script) {
+void worker_script_release(struct worker_script *script) {
     if (!script->unloaded || script->open_calls > 0)
         return;
     list_remove(&script->link);
@@ -141,7 +138,7 @@ static void script_release(struct worker_script *script) {
 static void script_unloaded(struct worker_script *script) {
     script->unloaded = true;
     script->worker->script_count--;
-    script_release(script);
+    worker_script_release(script);
 }
 
 void worker_loaded_deliver(struct message *message) {
@@ -237,215 +234,4 @@ size_t worker_script_memory(const struct worker_script *script) {
 
 uint64_t worker_script_cpu(const struct worker_script *script) {
     return atomic_load_explicit(&script->cpu, memory_order_relaxed);
-}
-
-/* Calls */
-
-static void end_when_quiet(struct worker_call *call) {
-    if (!call->finished || call->in_flight > 0 || call->cancelling)
-        return;
-    struct worker_script *script = call->script;
-    call->on_done(call);
-    script->open_calls--;
-    script_release(script);
-}
-
-void worker_call_deliver(struct message *message) {
-    struct worker_call *call = CONTAINER_OF(message, struct worker_call, message);
-    list_remove(&call->core_link);
-    call->finished = true;
-    end_when_quiet(call);
-}
-
-void worker_cancel_deliver(struct message *message) {
-    struct worker_call *call = CONTAINER_OF(message, struct worker_call, cancel_message);
-    call->cancelling = false;
-    end_when_quiet(call);
-}
-
-void worker_request_deliver(struct message *message) {
-    struct script_request *request = CONTAINER_OF(message, struct script_request, message);
-    struct worker_call *call = request->context;
-    call->in_flight++;
-    call->on_request(call, request);
-}
-
-void worker_note_deliver(struct message *message) {
-    struct script_note *note = CONTAINER_OF(message, struct script_note, message);
-    struct worker_call *call = note->context;
-    if (call->finished)
-        script_note_destroy(note);
-    else
-        call->on_note(call, note);
-}
-
-static void abort_call(struct worker_call *call) {
-    list_remove(&call->core_link);
-    call->aborted = call->finished = true;
-    call->cancelling = false;
-    call->result.state = SCRIPT_FAILED;
-    error_set(&call->result.error, ERROR_CANCELLED, "the script ended");
-    end_when_quiet(call);
-}
-
-void worker_call_start(struct worker_script *script, struct worker_call *call) {
-    call->script = script;
-    call->call.context = call;
-    call->run = NULL;
-    call->in_flight = 0;
-    call->finished = call->cancelling = call->aborted = call->died = call->lost = false;
-    call->result = (struct script_result){0};
-    list_init(&call->link);
-    list_init(&call->requests);
-    script->open_calls++;
-    list_append(&script->core_calls, &call->core_link);
-    if (script->body == NULL) {
-        abort_call(call);
-        return;
-    }
-    call->message.deliver = worker_thread_call;
-    mailbox_post(script->body->mailbox, &call->message);
-}
-
-void worker_call_cancel(struct worker_call *call, int code) {
-    if (call->finished || call->cancelling || call->script->body == NULL)
-        return;
-    call->cancelling = true;
-    call->cancel_code = code;
-    call->cancel_message.deliver = worker_thread_cancel;
-    mailbox_post(call->script->body->mailbox, &call->cancel_message);
-}
-
-void worker_answer(struct script_request *request) {
-    struct worker_call *call = request->context;
-    struct worker_body *body = call->script->body;
-    call->in_flight--;
-    if (body == NULL) { /* nobody is left to hear it */
-        script_request_destroy(request);
-    } else {
-        request->message.deliver = worker_thread_answer;
-        mailbox_post(body->mailbox, &request->message);
-    }
-    end_when_quiet(call);
-}
-
-/* Observations */
-
-void worker_batch_deliver(struct message *message) {
-    struct worker_batch *batch = CONTAINER_OF(message, struct worker_batch, message);
-    list_remove(&batch->link);
-    batch->on_done(batch);
-}
-
-void worker_observe(struct worker_script *script, struct worker_batch *batch) {
-    batch->script = script;
-    if (script->body == NULL) {
-        batch->aborted = true;
-        batch->on_done(batch);
-        return;
-    }
-    list_append(&script->worker->batches, &batch->link);
-    batch->message.deliver = worker_thread_observe;
-    mailbox_post(script->body->mailbox, &batch->message);
-}
-
-void worker_batch_destroy(struct worker_batch *batch) {
-    for (size_t i = 0; i < batch->count; i++) {
-        object_unpin(batch->items[i].change.old);
-        object_unpin(batch->items[i].change.now);
-        script_result_finish(&batch->items[i].result);
-        mem_free(batch->items[i].key);
-    }
-    mem_free(batch->items);
-    mem_free(batch);
-}
-
-/* Ends what the lost thread had to do. The thread may still read all of it, so none is freed; new
- * work that a callback asks for goes to the new thread and to the end of the lists. */
-static void end_scripts(struct worker *worker, const struct worker_body *lost) {
-    struct list *link, *next, *call, *after;
-    LIST_EACH(link, next, &worker->scripts) {
-        struct worker_script *script = CONTAINER_OF(link, struct worker_script, link);
-        if (script->body != lost)
-            continue;
-        script->body = NULL;
-        LIST_EACH(call, after, &script->core_calls) {
-            CONTAINER_OF(call, struct worker_call, core_link)->lost = true;
-            abort_call(CONTAINER_OF(call, struct worker_call, core_link));
-        }
-    }
-}
-
-static void end_batches(struct list *batches) {
-    while (!list_empty(batches)) {
-        struct worker_batch *batch = CONTAINER_OF(batches->next, struct worker_batch, link);
-        list_remove(&batch->link);
-        batch->aborted = batch->lost = true;
-        batch->on_done(batch);
-    }
-}
-
-static void end_loads(struct worker *worker, struct list *loads) {
-    while (!list_empty(loads)) {
-        struct load_message *load = CONTAINER_OF(loads->next, struct load_message, link);
-        struct error err;
-        if (atomic_load(&load->begun))
-            error_set(&err, ERROR_UNAVAILABLE, "%s: loading it did not come back",
-                      load->source->name);
-        else
-            error_set(&err, ERROR_CANCELLED, "%s: its thread was given up", load->source->name);
-        list_remove(&load->link);
-        list_remove(&load->script->link);
-        worker->script_count--;
-        load->done(load->context, NULL, NULL, &err);
-    }
-}
-
-static void move_all(struct list *from, struct list *to) {
-    list_init(to);
-    while (!list_empty(from)) {
-        struct list *link = from->next;
-        list_remove(link);
-        list_append(to, link);
-    }
-}
-
-/* A thread that does not come back (R19): its scripts end, a new thread takes its place. What the
- * old one holds is lost on purpose; freeing it under a running VM would be worse. */
-static void give_up(struct worker *worker) {
-    struct worker_body *lost = worker->body;
-    int busy = BODY_BUSY;
-    if (!atomic_compare_exchange_strong(&lost->state, &busy, BODY_ABANDONED))
-        return; /* it has just come back */
-    struct error err;
-    thread_abandon(worker->thread);
-    worker->thread = NULL;
-    worker->body = NULL;
-    if (body_start(worker, &err) < 0) {
-        log_error(worker->options.log, "%s is stuck and cannot be replaced: %s", worker->name,
-                  err.message);
-        return;
-    }
-    struct list loads, batches;
-    move_all(&worker->loads, &loads);
-    move_all(&worker->batches, &batches);
-    end_scripts(worker, lost);
-    end_batches(&batches);
-    end_loads(worker, &loads);
-    worker->options.on_lost(worker->options.context, worker);
-}
-
-static void watch_thread(struct loop_timer *timer) {
-    struct worker *worker = CONTAINER_OF(timer, struct worker, watch);
-    struct worker_body *body = worker->body;
-    uint64_t turn = body ? atomic_load(&body->turn) : 0;
-    if (body && atomic_load(&body->state) == BODY_BUSY && turn == worker->seen_turn) {
-        worker->seen_ns += NS_PER_S;
-        if (worker->seen_ns >= worker->options.stuck_ns)
-            give_up(worker);
-    } else {
-        worker->seen_turn = turn;
-        worker->seen_ns = 0;
-    }
-    loop_timer_start(timer, NS_PER_S);
 }

@@ -92,6 +92,11 @@ void worker_thread_submit(void *body, struct script_request *request);
 void worker_thread_note(void *body, struct script_note *note);
 
 /* Run on the core. */
+int worker_body_start(struct worker *worker, struct error *err); /* a thread, open or opening */
+void worker_watch(struct loop_timer *timer);
+/* Frees the handle once the thread and every call are through with it. */
+void worker_script_release(struct worker_script *script);
+void worker_call_abort(struct worker_call *call); /* on_done comes now, or with its last answer */
 void worker_loaded_deliver(struct message *message);
 void worker_unloaded_deliver(struct message *message);
 void worker_call_deliver(struct message *message);
