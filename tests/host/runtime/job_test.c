@@ -280,8 +280,7 @@ static void swap_awaits_a_write_that_was_sent(void **state) {
     world_expect(&world, "s2 bind 2");
     world_pass(&world, 10 * NS_PER_S);
     world_expect(&world, "s1 cancel cancelled");
-    for (int i = 0; i < 20; i++)
-        world_turn(&world);
+    world_rest(&world);
     assert_int_equal(world.calls.cancelled, 0);
     fake_transport_answer(&world.calls, 200, "{\"metadata\":{\"name\":\"web\",\"uid\":\"w\"}}");
     world_expect(&world, "s1 answer ok"); /* its outcome is told */

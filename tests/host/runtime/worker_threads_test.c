@@ -58,8 +58,6 @@ static void worker_cancels_a_call_at_its_timeout(void **state) {
     world_expect(&world, "s1 reconcile ns/a event 1");
     struct controller *app = world_controller(&world, "app");
     world_until(&world, !list_empty(&app->jobs) && world.lost == 0);
-    for (int i = 0; i < 20; i++) /* the request reaches the core */
-        world_turn(&world);
     world_pass(&world, 60 * NS_PER_S);
     world_expect(&world, "s1 cancel timeout");
     world_expect(&world, "s1 answer timeout");

@@ -42,6 +42,9 @@ static void tell(struct script *script, const char *format, ...) {
 
 static void hang(struct script *script) {
     struct fake_engine *fake = script->engine->fake;
+    pthread_mutex_lock(&fake->lock);
+    fake->hung++;
+    pthread_mutex_unlock(&fake->lock);
     tell(script, "hangs");
     pthread_mutex_lock(&fake->lock);
     while (!fake->release)
@@ -255,6 +258,13 @@ void fake_engine_release(struct fake_engine *fake) {
     fake->release = true;
     pthread_cond_broadcast(&fake->released);
     pthread_mutex_unlock(&fake->lock);
+}
+
+int fake_engine_hung(struct fake_engine *fake) {
+    pthread_mutex_lock(&fake->lock);
+    int hung = fake->hung;
+    pthread_mutex_unlock(&fake->lock);
+    return hung;
 }
 
 void fake_engine_finish(struct fake_engine *fake) {

@@ -42,6 +42,7 @@ struct fake_engine {
     pthread_mutex_t lock;           /* of the rest */
     pthread_cond_t released;
     bool release;
+    int hung;
     struct strbuf lines, logged;
     size_t read; /* in lines */
     struct fake_step steps[16];
@@ -54,6 +55,8 @@ void fake_engine_init(struct fake_engine *fake, const struct clock *clock);
 void fake_engine_finish(struct fake_engine *fake);
 /* What hangs goes on. */
 void fake_engine_release(struct fake_engine *fake);
+/* How often the engine has hung. */
+int fake_engine_hung(struct fake_engine *fake);
 void fake_engine_plan(struct fake_engine *fake, struct fake_step step);
 /* Copies the next line that was not read yet; false: there is none. */
 bool fake_engine_next(struct fake_engine *fake, char *line, size_t size);

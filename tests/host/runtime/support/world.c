@@ -13,6 +13,7 @@
 #include "runtime/hooks.h"
 #include "runtime/intents.h"
 #include "runtime/telemetry.h"
+#include "runtime/worker_internal.h"
 
 static const struct kube_resource resources[] = {
     {"", "v1", "ConfigMap", "configmaps", "v1", true, false, false},
@@ -207,7 +208,39 @@ void world_turn(struct world *world) {
     sched_yield();
 }
 
+/* A message to the worker and back: what was sent before it has been received by then. */
+struct fence {
+    struct message message;
+    struct mailbox *back;
+    bool passed;
+};
+
+static void pass_fence(struct message *message) {
+    CONTAINER_OF(message, struct fence, message)->passed = true;
+}
+
+static void send_fence_back(struct message *message) {
+    struct fence *fence = CONTAINER_OF(message, struct fence, message);
+    message->deliver = pass_fence;
+    mailbox_post(fence->back, message);
+}
+
+void world_rest(struct world *world) {
+    const struct worker_body *body = world->workers[0]->body;
+    for (int idle = 0; idle < 3; idle++) { /* an answer may lead to another question */
+        struct fence fence = {.message = {.deliver = send_fence_back}, .back = body->core};
+        uint64_t turn = atomic_load(&body->turn);
+        if (fake_engine_hung(&world->engine) > world->lost)
+            return; /* nothing comes back */
+        mailbox_post(body->mailbox, &fence.message);
+        world_until(world, fence.passed);
+        if (atomic_load(&body->turn) != turn)
+            idle = -1;
+    }
+}
+
 void world_pass(struct world *world, uint64_t ns) {
+    world_rest(world);
     loop_advance(world->host.loop, &world->clock, ns);
     world_turn(world);
 }

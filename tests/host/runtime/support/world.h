@@ -44,7 +44,10 @@ void world_turn(struct world *world);
 #define world_until(world, condition)                                                              \
     while (!(condition))                                                                           \
     world_turn(world)
-void world_pass(struct world *world, uint64_t ns); /* time goes by, then a turn */
+/* Waits until the worker has nothing to do and all that it said has come, or it hangs. */
+void world_rest(struct world *world);
+/* Time goes by, then a turn. At rest: a worker that is slow does not look as if it were stuck. */
+void world_pass(struct world *world, uint64_t ns);
 /* Waits for the engine's next line and asserts it. */
 void world_expect(struct world *world, const char *line);
 /* Waits for the oldest request and asserts "METHOD path?query". */
