@@ -1,29 +1,24 @@
 #include "cli/file.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "cli/command.h"
 #include "yaml/yaml.h"
 
+enum { MOST_BYTES = 1 << 20 };
+
 static int read_whole(const char *path, bool must, struct strbuf *ret, struct error *err) {
-    char chunk[4096];
-    FILE *file = fopen(path, "rbe");
-    if (file == NULL && errno == ENOENT && !must)
+    if (fd_read_file(path, MOST_BYTES, ret) == 0 || (errno == ENOENT && !must))
         return 0;
-    if (file == NULL)
-        return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_FORBIDDEN, "%s: %s", path,
-                         strerror(errno));
-    for (size_t got; (got = fread(chunk, 1, sizeof chunk, file)) > 0;)
-        strbuf_add(ret, chunk, got);
-    int failure = ferror(file) ? errno : 0; /* such as EISDIR */
-    fclose(file);
-    if (failure)
-        return error_set(err, ERROR_INVALID, "%s: %s", path, strerror(failure));
-    return ret->failed ? error_set(err, ERROR_NOMEM, "%s: no memory", path) : 0;
+    int code = errno == ENOENT   ? ERROR_NOT_FOUND
+               : errno == EACCES ? ERROR_FORBIDDEN
+               : errno == ENOMEM ? ERROR_NOMEM
+                                 : ERROR_INVALID;
+    return error_set(err, code, "%s: %s", path, strerror(errno));
 }
 
 /* The options keep the text. */

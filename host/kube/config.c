@@ -3,8 +3,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "kube/kubeconfig.h"
+
+enum { NAMESPACE_MAX = 4096 }; /* of a file with a name in it */
 
 static const char service_account[] = "/var/run/secrets/kubernetes.io/serviceaccount";
 
@@ -24,11 +27,13 @@ static int no_memory(struct error *err) {
 /* The namespace a pod runs in; "default" when the file is missing. */
 static char *read_namespace(const char *folder) {
     CLEANUP(mem_freep) char *path = mem_printf("%s/namespace", folder);
-    CLEANUP(mem_freep) char *text = path ? kubeconfig_read_file(path, NULL) : NULL;
+    struct strbuf text = {0};
     if (path == NULL)
         return NULL;
-    size_t len = text ? strcspn(text, " \r\n\t") : 0;
-    return len ? mem_strndup(text, len) : mem_strdup("default");
+    size_t len = fd_read_file(path, NAMESPACE_MAX, &text) == 0 ? strcspn(text.data, " \r\n\t") : 0;
+    char *name = len ? mem_strndup(text.data, len) : mem_strdup("default");
+    strbuf_finish(&text);
+    return name;
 }
 
 static int fill_in_cluster(struct kube_config *config, const char *folder, const char *host,

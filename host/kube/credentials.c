@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "kube/base64.h"
 #include "kube/plugin.h"
 
@@ -52,42 +52,20 @@ void kube_identity_unref(struct kube_identity *identity) {
     mem_free(identity);
 }
 
-static int read_all(int fd, struct strbuf *text) {
-    for (;;) {
-        char *at = strbuf_reserve(text, 4096);
-        if (at == NULL)
-            return ENOMEM;
-        ssize_t got = read(fd, at, 4096);
-        if (got < 0 && errno != EINTR)
-            return errno;
-        if (got == 0)
-            return 0;
-        text->len += got > 0 ? (size_t)got : 0;
-        if (text->len > FILE_MAX)
-            return EFBIG;
-    }
-}
-
 static int read_source(struct source *source, struct error *err) {
     struct strbuf text = {0};
     struct stat seen = {0};
     int fd = open(source->path, O_RDONLY | O_CLOEXEC);
-    int rc = fd < 0 || fstat(fd, &seen) < 0 ? errno : read_all(fd, &text);
+    int rc = fd < 0 || fstat(fd, &seen) < 0 || fd_read_all(fd, FILE_MAX, &text) < 0 ? errno : 0;
     if (fd >= 0)
         close(fd);
-    char *fresh = NULL;
-    if (rc == 0) {
-        strbuf_addc(&text, '\0');
-        fresh = strbuf_take(&text);
-        rc = fresh ? 0 : ENOMEM;
-    }
     if (rc) {
         strbuf_finish(&text);
         return error_set(err, rc == ENOMEM ? ERROR_NOMEM : ERROR_INVALID, "%s '%s': %s",
                          source->what, source->path, strerror(rc));
     }
     wipe(source->text);
-    source->text = fresh;
+    source->text = strbuf_take(&text);
     source->seen = seen;
     return 0;
 }

@@ -19,7 +19,4 @@
 int kubeconfig_read(struct kube_config *config, const char *paths, const char *context,
                     struct error *err);
 
-/* The text of a small file; NULL with errno. mem_free() it. */
-char *kubeconfig_read_file(const char *path, size_t *ret_len);
-
 #endif

@@ -1,10 +1,10 @@
 #include "runtime/certificates.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "addon/certificate_secret.h"
+#include "base/fd.h"
 #include "base/mem.h"
 #include "serve/certificate.h"
 #include "serve/rotation.h"
@@ -81,17 +81,12 @@ static void fail(struct certificates *certificates, const struct error *err) {
 
 static int read_file(const char *dir, const char *name, struct strbuf *out, struct error *err) {
     CLEANUP(mem_freep) char *path = mem_printf("%s/%s", dir, name);
-    FILE *file = path ? fopen(path, "re") : NULL;
-    char part[4096];
-    size_t got;
-    if (file == NULL)
-        return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_INVALID, "%s/%s: %s", dir,
-                         name, strerror(errno));
-    while ((got = fread(part, 1, sizeof part, file)) > 0 && out->len <= MOST_FILE)
-        strbuf_add(out, part, got);
-    bool broken = ferror(file) || out->len > MOST_FILE || out->failed;
-    fclose(file);
-    return broken ? error_set(err, ERROR_INVALID, "%s/%s cannot be read", dir, name) : 0;
+    if (path == NULL)
+        return error_set(err, ERROR_NOMEM, "%s/%s: no memory", dir, name);
+    if (fd_read_file(path, MOST_FILE, out) == 0)
+        return 0;
+    return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_INVALID, "%s: %s", path,
+                     strerror(errno));
 }
 
 static void check_dir(struct certificates *certificates) {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "runtime/admission.h"
 #include "runtime/conversion.h"
@@ -12,6 +13,8 @@
 #include "runtime/reload.h"
 #include "serve/certificate.h"
 #include "serve/listen.h"
+
+enum { MOST_CA = 1 << 20 }; /* bytes of --webhook-client-ca */
 
 static void accept_mutate(void *context, struct server_request *request,
                           const struct server_exchange *exchange) {
@@ -280,16 +283,9 @@ void hooks_cancel_all(struct hooks *hooks) {
 static int read_client_ca(struct hooks *hooks, struct error *err) {
     const char *path = hooks->options.client_ca;
     struct strbuf text = {0};
-    char part[4096];
-    size_t got;
     if (path == NULL)
         return 0;
-    FILE *file = fopen(path, "re");
-    while (file && (got = fread(part, 1, sizeof part, file)) > 0)
-        strbuf_add(&text, part, got);
-    bool bad = file == NULL || ferror(file);
-    if (file)
-        fclose(file);
+    bool bad = fd_read_file(path, MOST_CA, &text) < 0;
     hooks->client_ca = strbuf_take(&text);
     return bad || hooks->client_ca == NULL
                ? error_set(err, ERROR_INVALID, "--webhook-client-ca %s cannot be read", path)

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "runtime/source_internal.h"
 
@@ -24,39 +25,22 @@ static int system_error(struct error *err, const char *path) {
     return error_set(err, code, "%s: %s", path, strerror(errno));
 }
 
-static int read_text(const char *path, char **ret, size_t *ret_len, struct error *err) {
+static int read_text(const char *path, struct strbuf *ret, struct error *err) {
     struct stat info;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return system_error(err, path);
-    char *text = NULL;
-    size_t len = 0;
     int rc = 0;
     if (fstat(fd, &info) < 0)
         rc = system_error(err, path);
     else if (!S_ISREG(info.st_mode))
         rc = error_set(err, ERROR_INVALID, "%s: not a file", path);
-    else if ((text = mem_alloc(MOST_BYTES + 1)) == NULL)
-        rc = error_set(err, ERROR_NOMEM, "%s: no memory", path);
-    while (rc == 0 && len <= MOST_BYTES) {
-        ssize_t got = read(fd, text + len, MOST_BYTES + 1 - len);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            rc = system_error(err, path);
-        if (got <= 0)
-            break;
-        len += (size_t)got;
-    }
+    else if (fd_read_all(fd, MOST_BYTES, ret) < 0)
+        rc = errno == EFBIG
+                 ? error_set(err, ERROR_INVALID, "%s: larger than %d KiB", path, MOST_BYTES >> 10)
+             : errno == ENOMEM ? error_set(err, ERROR_NOMEM, "%s: no memory", path)
+                               : system_error(err, path);
     close(fd);
-    if (rc == 0 && len > MOST_BYTES)
-        rc = error_set(err, ERROR_INVALID, "%s: larger than %d KiB", path, MOST_BYTES >> 10);
-    char *fitted = rc == 0 ? mem_strndup(text, len) : NULL;
-    if (rc == 0 && fitted == NULL)
-        rc = error_set(err, ERROR_NOMEM, "%s: no memory", path);
-    mem_free(text);
-    *ret = fitted;
-    *ret_len = len;
     return rc;
 }
 
@@ -77,16 +61,21 @@ static int add_file(struct reader *reader, const char *path, const char *shown, 
                     struct error *err) {
     struct script_source *source = reader->source;
     struct script_file file = {0};
+    struct strbuf text = {0};
     if (source->count == MOST_FILES)
         return error_set(err, ERROR_INVALID, "%s: more than %d files", shown, MOST_FILES);
     int rc = check_inside(reader->root, path, err);
     if (rc == 0)
-        rc = read_text(path, &file.text, &file.len, err);
+        rc = read_text(path, &text, err);
+    if (rc == 0)
+        file = (struct script_file){.path = mem_strdup(shown),
+                                    .module = mem_strdup(module),
+                                    .text = mem_strndup(text.data, text.len),
+                                    .len = text.len};
+    strbuf_finish(&text);
     if (rc < 0)
         return rc;
-    file.path = mem_strdup(shown);
-    file.module = mem_strdup(module);
-    if (file.path == NULL || file.module == NULL ||
+    if (file.path == NULL || file.module == NULL || file.text == NULL ||
         mem_grow(&source->files, &reader->cap, source->count + 1, sizeof file) < 0) {
         mem_free(file.path);
         mem_free(file.module);

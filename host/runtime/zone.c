@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
-#include "base/str.h"
 
 struct zone {
     long first; /* offset before the first transition, or for ever */
@@ -92,17 +92,16 @@ static int load(struct zone *zone, const char *name, struct error *err) {
     if (strstr(name, "..") || name[0] == '/' || strlen(name) > 100)
         return error_set(err, ERROR_INVALID, "\"%s\" is not a time zone", name);
     snprintf(path, sizeof path, "/usr/share/zoneinfo/%s", name);
-    FILE *file = fopen(path, "rbe");
-    if (file == NULL)
-        return error_set(err, ERROR_NOT_FOUND,
-                         "there is no time zone \"%s\" (looked for %s; is tzdata installed?)", name,
-                         path);
-    unsigned char *data = mem_alloc(MOST_BYTES);
-    size_t len = data ? fread(data, 1, MOST_BYTES, file) : 0;
-    fclose(file);
-    bool ok = data && parse(zone, data, len);
-    mem_free(data);
-    return ok ? 0 : error_set(err, ERROR_INVALID, "%s is not a TZif file", path);
+    struct strbuf data = {0};
+    int rc = 0;
+    if (fd_read_file(path, MOST_BYTES, &data) < 0)
+        rc = error_set(err, ERROR_NOT_FOUND,
+                       "there is no time zone \"%s\" (looked for %s; is tzdata installed?)", name,
+                       path);
+    else if (!parse(zone, (const unsigned char *)data.data, data.len))
+        rc = error_set(err, ERROR_INVALID, "%s is not a TZif file", path);
+    strbuf_finish(&data);
+    return rc;
 }
 
 struct zone *zone_open(const char *name, struct error *err) {

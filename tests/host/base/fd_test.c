@@ -33,6 +33,55 @@ static void fd_write_all_writes_all(void **state) {
     close(ends[1]);
 }
 
+static void fd_read_file_reads_as_much_as_it_may(void **state) {
+    (void)state;
+    char path[] = "/tmp/fd-XXXXXX";
+    int fd = mkstemp(path);
+    struct strbuf text = {0};
+    assert_true(fd >= 0);
+    assert_int_equal(fd_read_file(path, 7, &text), 0); /* nothing: a text all the same */
+    assert_string_equal(text.data, "");
+    assert_int_equal(fd_write_all(fd, "moonlet", 7), 0);
+    assert_int_equal(fd_read_file(path, 7, &text), 0);
+    assert_int_equal(fd_read_file(path, 7, &text), 0); /* behind what is there */
+    assert_string_equal(text.data, "moonletmoonlet");
+    assert_int_equal(fd_read_file(path, 6, &text), -1);
+    assert_int_equal(errno, EFBIG);
+    close(fd);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(fd_read_file(path, 7, &text), -1);
+    assert_int_equal(errno, ENOENT);
+    assert_int_equal(fd_read_file("/tmp", 7, &text), -1);
+    assert_int_equal(errno, EISDIR);
+    strbuf_finish(&text);
+}
+
+static void fd_read_all_reads_a_pipe_to_its_end(void **state) {
+    (void)state;
+    int ends[2];
+    char part[10000];
+    struct strbuf text = {0};
+    memset(part, 'x', sizeof part);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fd_write_all(ends[1], part, sizeof part), 0);
+    close(ends[1]);
+    assert_int_equal(fd_read_all(ends[0], sizeof part, &text), 0);
+    assert_int_equal(text.len, sizeof part);
+    close(ends[0]);
+    strbuf_finish(&text);
+}
+
+static void fd_read_all_without_memory_says_so(void **state) {
+    (void)state;
+    int ends[2];
+    struct strbuf text = {.failed = true};
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fd_read_all(ends[0], 1, &text), -1);
+    assert_int_equal(errno, ENOMEM);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void fd_replace_file_is_all_or_nothing(void **state) {
     (void)state;
     char folder[] = "/tmp/fd-XXXXXX", path[64], got[16] = "";
@@ -62,6 +111,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fd_write_all_says_why_it_failed),
         cmocka_unit_test(fd_write_all_writes_all),
+        cmocka_unit_test(fd_read_file_reads_as_much_as_it_may),
+        cmocka_unit_test(fd_read_all_reads_a_pipe_to_its_end),
+        cmocka_unit_test(fd_read_all_without_memory_says_so),
         cmocka_unit_test(fd_replace_file_is_all_or_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
