@@ -35,8 +35,7 @@ static bool selects(const json_t *selector, const json_t *labels) {
 }
 
 static bool is_namespace(const struct api_exchange *x) {
-    const struct api_resource *resource = x->kind->resource;
-    return resource->builtin && !resource->group[0] && strcmp(resource->plural, "namespaces") == 0;
+    return kinds_is_builtin(x->kind->resource, "namespaces");
 }
 
 /* A new reference, or NULL: it has none. */

@@ -34,7 +34,7 @@ static int show_subresource(struct api_exchange *x, struct subject *subject) {
 int subject_of(struct api_exchange *x, struct subject *ret) {
     const struct change *change = &x->change;
     const struct request *request = &x->request;
-    bool space = x->kind->resource->builtin && strcmp(request->plural, "namespaces") == 0;
+    bool space = kinds_is_builtin(x->kind->resource, "namespaces");
     bool gone = strcmp(change->operation, "DELETE") == 0;
     *ret = (struct subject){.operation = change->operation,
                             .name = request->name[0] ? request->name

@@ -110,8 +110,8 @@ static bool is_allowed(const struct api_exchange *x) {
     bool spaceless = x->kind->resource->namespaced && !request->ns[0];
     if (request->verb == VERB_OTHER || (request->verb == VERB_CREATE && request->name[0]))
         return false;
-    if (request->verb == VERB_DELETE_COLLECTION && x->kind->resource->builtin &&
-        strcmp(request->plural, "namespaces") == 0)
+    if (request->verb == VERB_DELETE_COLLECTION &&
+        kinds_is_builtin(x->kind->resource, "namespaces"))
         return false;
     return !spaceless || request->verb == VERB_LIST || request->verb == VERB_WATCH;
 }

@@ -5,7 +5,9 @@
 #include "apiserver/errand.h"
 #include "base/map.h"
 
-/* The inside of the collector: who depends on whom, and the jobs. */
+/* The inside of the collector: who depends on whom (collect_owners.c), what changes mean
+ * (collect_changes.c), the queue (collect.c) and what is done (collect_jobs.c, collect_spaces.c).
+ */
 struct owner { /* of that uid, whether it exists or not */
     char *uid;
     struct list edges;
@@ -50,6 +52,16 @@ struct collector {
 
 void collector_queue(struct collector *collector, enum job_type type, const struct storage_key *key,
                      uint64_t delay_ns);
+
+/* collect_owners.c */
+void collector_key_text(struct strbuf *out, const struct storage_key *key);
+/* `size` bytes, zeroed, with a copy of `key` at `key_at` and its texts behind. NULL: no memory. */
+void *collector_alloc(size_t size, size_t key_at, const struct storage_key *key);
+/* `key` refers to these owners (metadata.ownerReferences) from now on. 0 or NOMEM. */
+int collector_note(struct collector *collector, const struct storage_key *key, node_t references);
+void collector_forget(struct collector *collector, const struct storage_key *key);
+void collector_free_dependent(struct collector *collector, struct dependent *dependent);
+/* NULL: nobody refers to it. */
 struct owner *collector_owner(const struct collector *collector, struct str uid);
 
 /* Does one step of a job: starts at most one errand (collector->errand.busy or its answer tells).

@@ -92,7 +92,7 @@ static struct field_selector *parse_fields(const struct api_exchange *x, struct 
     const char *text = x->request.field_selector;
     struct strbuf stored = {0};
     struct field_selector *parsed = NULL;
-    if (!resource->builtin || strcmp(resource->plural, "events") != 0)
+    if (!kinds_is_builtin(resource, "events"))
         return field_selector_parse(text, err);
     events_fields(text, x->kind->api_version, &stored);
     if (stored.failed)

@@ -1,6 +1,8 @@
 #ifndef MOONLET_APISERVER_KINDS_H
 #define MOONLET_APISERVER_KINDS_H
 
+#include <string.h>
+
 #include "apiserver/schema.h"
 
 /*
@@ -54,6 +56,11 @@ struct api_resource {
 /* Its objects are those of another resource, under its id: Events of events.k8s.io (events.h). */
 static inline bool kinds_is_view(const struct api_resource *resource) {
     return resource->storage->resource != resource;
+}
+
+/* The built-in resource of that name; of two groups have only Events it. */
+static inline bool kinds_is_builtin(const struct api_resource *resource, const char *plural) {
+    return resource->builtin && strcmp(resource->plural, plural) == 0;
 }
 
 struct kinds;

@@ -33,8 +33,7 @@ static int read_secret(json_t *secret) {
 }
 
 int rules_admit(const struct api_resource *resource, json_t *object) {
-    bool pod = resource->builtin && !resource->group[0] && strcmp(resource->plural, "pods") == 0;
-    return pod ? pod_admit(object) : 0;
+    return kinds_is_builtin(resource, "pods") ? pod_admit(object) : 0;
 }
 
 static int read_namespace(json_t *namespace) {
@@ -64,11 +63,9 @@ static int namespace_prepare(struct apiserver *server, json_t *now, const json_t
 }
 
 int rules_read(const struct api_resource *resource, json_t *object) {
-    if (!resource->builtin || resource->group[0])
-        return 0;
-    if (strcmp(resource->plural, "secrets") == 0)
+    if (kinds_is_builtin(resource, "secrets"))
         return read_secret(object);
-    return strcmp(resource->plural, "namespaces") == 0 ? read_namespace(object) : 0;
+    return kinds_is_builtin(resource, "namespaces") ? read_namespace(object) : 0;
 }
 
 enum {

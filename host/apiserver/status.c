@@ -11,24 +11,18 @@ static json_t *make(int code, const char *reason, json_t *details, const char *m
     return status; /* json_pack took `details` even when it failed */
 }
 
-static json_t *make_v(int code, const char *reason, json_t *details, const char *format,
-                      va_list args) {
+json_t *status_make(int code, const char *reason, json_t *details, const char *format, ...) {
     struct strbuf text = {0};
     json_t *status = NULL;
+    va_list args;
+    va_start(args, format);
     strbuf_vprintf(&text, format, args);
+    va_end(args);
     if (text.failed)
         json_decref(details);
     else
         status = make(code, reason, details, text.data ? text.data : "");
     strbuf_finish(&text);
-    return status;
-}
-
-json_t *status_make(int code, const char *reason, json_t *details, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    json_t *status = make_v(code, reason, details, format, args);
-    va_end(args);
     return status;
 }
 
@@ -129,22 +123,6 @@ json_t *status_invalid(const char *group, const char *kind, const char *name, js
     json_decref(details);
     json_decref(causes);
     strbuf_finish(&text);
-    return status;
-}
-
-json_t *status_bad_request(const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    json_t *status = make_v(400, "BadRequest", NULL, format, args);
-    va_end(args);
-    return status;
-}
-
-json_t *status_expired(const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    json_t *status = make_v(410, "Expired", NULL, format, args);
-    va_end(args);
     return status;
 }
 

@@ -9,9 +9,10 @@
  *
  * Is:      sentences, reasons, codes, details and causes; each function gives a new object, or NULL
  *          when there is no memory.
- * Is not:  the answer itself (exchange.h).
+ * Is not:  the answer itself (rest.h).
  * Threads: any. Yields: never.
  */
+
 /* `details` and `causes` are taken and may be NULL. */
 json_t *status_make(int code, const char *reason, json_t *details, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -26,9 +27,9 @@ json_t *status_conflict_kind(const struct api_resource *resource, const char *na
                              const char *why);
 json_t *status_forbidden(const struct api_resource *resource, const char *name, const char *why);
 json_t *status_invalid(const char *group, const char *kind, const char *name, json_t *causes);
-json_t *status_bad_request(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define status_bad_request(...) status_make(400, "BadRequest", NULL, __VA_ARGS__)
 json_t *status_not_allowed(const struct api_resource *resource, const char *action);
-json_t *status_expired(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define status_expired(...) status_make(410, "Expired", NULL, __VA_ARGS__)
 json_t *status_not_served(const char *what); /* 501: what this server leaves out */
 json_t *status_internal(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* 504: a resourceVersion that is not there yet. */

@@ -133,7 +133,7 @@ void table_row(struct json_writer *writer, const struct table_form *form, const 
     json_write_array_begin(writer);
     write_cells(&row, form);
     json_write_array_end(writer);
-    if (form->kind->resource->builtin && strcmp(form->kind->resource->plural, "pods") == 0)
+    if (kinds_is_builtin(form->kind->resource, "pods"))
         write_conditions(writer, object);
     write_object(writer, form->include, object);
     json_write_object_end(writer);
