@@ -27,18 +27,9 @@ bool convert_asks(const struct api_resource *resource) {
     return strcmp(document_string(resource->crd, "spec.conversion.strategy"), "Webhook") == 0;
 }
 
-static const struct api_kind *version_of(const struct api_resource *resource,
-                                         const char *api_version) {
-    for (size_t i = 0; i < resource->version_count; i++) {
-        if (strcmp(resource->kinds[i].api_version, api_version) == 0)
-            return &resource->kinds[i];
-    }
-    return NULL;
-}
-
 static int bring(const struct api_resource *resource, json_t *object, const char *api_version) {
-    const struct api_kind *from = version_of(resource, document_string(object, "apiVersion"));
-    const struct api_kind *to = version_of(resource, api_version);
+    const struct api_kind *from = kinds_version(resource, document_string(object, "apiVersion"));
+    const struct api_kind *to = kinds_version(resource, api_version);
     struct error err;
     int rc = from ? kinds_default(from, object, &err) : 0;
     rc |= json_object_set_new(object, "apiVersion", json_string(api_version));

@@ -114,6 +114,14 @@ static void remove_kind(struct apiserver *server, node_t crd) {
                      node_text(dag, node_path(dag, crd, "spec.names.plural")));
 }
 
+/* Watches end, and cannot go on from before: their clients list again. */
+static void show_anew(struct apiserver *server, const struct api_resource *resource) {
+    struct error err;
+    if (crds_reread(server, resource, storage_revision(server->storage), &err) < 0)
+        log_error(server->log, "%s.%s: %s", resource->plural, resource->group, err.message);
+    watch_end_resource(server, resource->id);
+}
+
 void crds_changed(struct apiserver *server, const struct storage_key *key, node_t old, node_t now) {
     const struct dag *dag = server->dag;
     const struct api_resource *crds = definitions(server), *resource;
@@ -131,7 +139,7 @@ void crds_changed(struct apiserver *server, const struct storage_key *key, node_
     if (serve(server, now, &err) < 0)
         log_error(server->log, "%.*s is not served: %s", STR_ARG(key->name), err.message);
     else if (resource)
-        watch_end_resource(server, resource->id);
+        show_anew(server, resource);
 }
 
 struct recall {
@@ -143,6 +151,9 @@ struct recall {
 static bool recall_one(void *context, const struct storage_item *item) {
     struct recall *recall = context;
     recall->rc = serve(recall->server, item->node, recall->err);
+    const struct api_resource *resource = resource_of(recall->server, item->node);
+    if (recall->rc == 0 && resource)
+        recall->rc = crds_reread(recall->server, resource, item->revision, recall->err);
     return recall->rc == 0;
 }
 

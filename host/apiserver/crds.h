@@ -16,6 +16,11 @@ void crds_check(struct apiserver *server, const json_t *now, const json_t *old,
 int crds_mark_deleting(const struct apiserver *server, json_t *crd);
 /* After a change of any object: serves, changes or ends a kind, and its watches. */
 void crds_changed(struct apiserver *server, const struct storage_key *key, node_t old, node_t now);
+/* crds_reread.c: objects that were put until `until` are shown as the definition now has them: what
+ * it does not name is left out, what it gives a default to is there, as the real server does it to
+ * what it reads from etcd. 0 or NOMEM: some are as they were. */
+int crds_reread(struct apiserver *server, const struct api_resource *resource, uint64_t until,
+                struct error *err);
 int crds_recall(struct apiserver *server, struct error *err); /* of all that are stored */
 
 #endif

@@ -143,6 +143,14 @@ const struct api_resource *kinds_resource(const struct kinds *kinds, struct str 
     return i < kinds->count ? &kinds->entries[i]->resource : NULL;
 }
 
+const struct api_kind *kinds_version(const struct api_resource *resource, const char *api_version) {
+    for (size_t i = 0; i < resource->version_count; i++) {
+        if (strcmp(resource->kinds[i].api_version, api_version) == 0)
+            return &resource->kinds[i];
+    }
+    return NULL;
+}
+
 size_t kinds_count(const struct kinds *kinds) {
     return kinds->count;
 }

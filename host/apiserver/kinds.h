@@ -76,6 +76,8 @@ const struct api_kind *kinds_by_kind(const struct kinds *kinds, struct str api_v
                                      struct str kind);
 const struct api_resource *kinds_resource(const struct kinds *kinds, struct str group,
                                           struct str plural);
+/* "apps/v1" of a resource, served or not; NULL: it has no such version. */
+const struct api_kind *kinds_version(const struct api_resource *resource, const char *api_version);
 size_t kinds_count(const struct kinds *kinds); /* of resources */
 const struct api_resource *kinds_at(const struct kinds *kinds, size_t index);
 /* The schema of a built-in definition that no resource has: "io.k8s.api.autoscaling.v1.Scale",

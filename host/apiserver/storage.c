@@ -76,6 +76,8 @@ static void put_done(struct storage *storage, struct storage_resource *resource,
                                     .old_revision = entry->revision,
                                     .now = node_ref(storage->dag, node)};
     storage_history_add(storage, &record);
+    node_unref(storage->dag, entry->put);
+    entry->put = NODE_NONE;
     entry->node = node;
     entry->revision = storage->revision;
 }

@@ -74,6 +74,14 @@ int storage_list(struct storage *storage, unsigned resource, struct str ns,
                  const struct storage_key *after, uint64_t revision,
                  bool (*each)(void *context, const struct storage_item *item), void *context,
                  struct error *err);
+/* From now on the objects of a resource that were put until `until` are shown as `read` has them:
+ * it is given each as it was put, and gives a reference to what that is read as; the same node when
+ * it is as it was, NODE_NONE when there is no memory. Their revisions stay, the journal keeps what
+ * was put, and watches from before `until` are GONE. 0; NOMEM: some are as they were. */
+int storage_reread(struct storage *storage, unsigned resource, uint64_t until,
+                   node_t (*read)(void *context, node_t put), void *context, struct error *err);
+/* Is the object shown otherwise than it was put? */
+bool storage_is_reread(const struct storage *storage, const struct storage_key *key);
 size_t storage_count(const struct storage *storage, unsigned resource);
 
 struct storage_change {

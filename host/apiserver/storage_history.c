@@ -43,15 +43,17 @@ const struct storage_record *storage_history_at(const struct storage *storage, u
     return record_at(history, (size_t)(revision - oldest));
 }
 
-int storage_history_reaches(const struct storage *storage, uint64_t revision, struct error *err) {
-    uint64_t compacted = storage->history.compacted;
-    if (revision >= compacted)
-        return 0;
+int storage_history_refuse(uint64_t revision, uint64_t oldest, struct error *err) {
     int rc = error_set(err, ERROR_GONE, "too old resource version: %llu (%llu)",
-                       (unsigned long long)revision, (unsigned long long)compacted);
+                       (unsigned long long)revision, (unsigned long long)oldest);
     err->status = HTTP_GONE;
     snprintf(err->reason, sizeof err->reason, "Expired");
     return rc;
+}
+
+int storage_history_reaches(const struct storage *storage, uint64_t revision, struct error *err) {
+    uint64_t compacted = storage->history.compacted;
+    return revision >= compacted ? 0 : storage_history_refuse(revision, compacted, err);
 }
 
 static void drop_oldest(struct storage *storage) {

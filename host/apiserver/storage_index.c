@@ -98,6 +98,7 @@ void storage_entry_destroy(struct storage_entry *entry, struct dag *dag) {
     node_unref(dag, entry->ns);
     node_unref(dag, entry->name);
     node_unref(dag, entry->node);
+    node_unref(dag, entry->put);
     mem_free(entry);
 }
 

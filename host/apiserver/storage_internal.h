@@ -13,6 +13,7 @@ enum { INDEX_LEVELS = 12 }; /* each level has a quarter of the entries of the on
 struct storage_entry {
     uint64_t revision;
     node_t ns, name, node; /* one reference each */
+    node_t put;            /* what was put, when it is read as another `node`; else NODE_NONE */
     uint32_t height;
     struct storage_entry *next[]; /* `height` of them */
 };
@@ -46,7 +47,8 @@ struct storage_resource {
     struct list link;
     struct storage_index index;
     struct list watchers;
-    char *name; /* with a journal */
+    uint64_t reread; /* watches from before are GONE */
+    char *name;      /* with a journal */
 };
 
 struct storage_record { /* one change; one reference for each node */
@@ -111,6 +113,10 @@ void storage_history_add(struct storage *storage, const struct storage_record *r
 const struct storage_record *storage_history_at(const struct storage *storage, uint64_t revision);
 /* GONE unless all that came after `revision` is there. */
 int storage_history_reaches(const struct storage *storage, uint64_t revision, struct error *err);
+int storage_history_refuse(uint64_t revision, uint64_t oldest, struct error *err); /* gives GONE */
+/* GONE when the objects are read otherwise than those who know `revision` have seen them. */
+int storage_reread_reaches(const struct storage_resource *resource, uint64_t revision,
+                           struct error *err);
 void storage_history_trim(struct storage *storage); /* does nothing while it is read */
 void storage_history_finish(struct storage *storage);
 /* The key; the resource is left to the caller. */

@@ -75,7 +75,7 @@ static int renew_resource(struct storage *storage, const struct storage_resource
         struct json_writer writer;
         strbuf_clear(json);
         json_writer_init(&writer, json);
-        node_write(dag, entry->node, &writer);
+        node_write(dag, entry->put != NODE_NONE ? entry->put : entry->node, &writer);
         if (json->failed) {
             error_set(err, ERROR_NOMEM, "no memory to write objects anew");
             return journal_renew_cancel(storage->journal, err);

@@ -51,7 +51,8 @@ int storage_watch(struct storage *storage, struct storage_watcher *watcher, uint
                   struct error *err) {
     list_init(&watcher->link);
     struct storage_resource *resource = storage_resource_need(storage, watcher->resource, err);
-    if (resource == NULL || storage_history_reaches(storage, since, err) < 0)
+    if (resource == NULL || storage_history_reaches(storage, since, err) < 0 ||
+        storage_reread_reaches(resource, since, err) < 0)
         return err->code;
     struct storage_replay replay = {0};
     watcher->seen = since;

@@ -220,8 +220,11 @@ void watch_end_resource(struct apiserver *server, unsigned resource) {
     struct list *link, *next;
     LIST_EACH(link, next, &server->exchanges) {
         struct api_exchange *x = CONTAINER_OF(link, struct api_exchange, link);
-        if (x->watch && x->watch->watcher.resource == resource && !x->ended && !x->gone)
-            watch_end(x);
+        if (x->watch && x->watch->watcher.resource == resource && !x->ended && !x->gone) {
+            exchange_enter(x);
+            exchange_end(x); /* a bookmark would say that the client has seen all there is */
+            exchange_leave(x);
+        }
     }
 }
 
@@ -310,9 +313,7 @@ static void start(struct watch *watch, uint64_t since) {
     if (rc == 0 && !x->gone && !x->ended)
         rc = storage_watch(x->server->storage, &watch->watcher, watch->told, &err);
     if (rc == ERROR_GONE)
-        send_status(watch, status_expired(
-                               "too old resource version: %llu (%llu)", (unsigned long long)since,
-                               (unsigned long long)storage_revision(x->server->storage)));
+        send_status(watch, status_expired("%s", err.message));
     if (rc < 0)
         exchange_end(x);
     else

@@ -352,7 +352,8 @@ static int update_finish(struct api_exchange *x) {
         rules_prepare_status(x->server, x->kind, change->now, change->old, &err) < 0)
         return exchange_error(x, &err);
     change->same = !is_finished(x->kind->resource, change->now, change->old) &&
-                   managed_settle(change->old, change->now);
+                   managed_settle(change->old, change->now) &&
+                   !storage_is_reread(x->server->storage, &change->key);
     return change->same ? 0 : write_check(x);
 }
 
