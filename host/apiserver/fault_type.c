@@ -33,8 +33,7 @@ static void write_type(struct strbuf *out, const struct schema *schema) {
     }
     switch (schema_type(schema)) {
     case SCHEMA_OBJECT:
-        name = schema_refers_to(schema_member(schema, str_of("x")));
-        if (name && strcmp(last_word(name), "Quantity") == 0) {
+        if (schema_form(schema_member(schema, str_of("x"))) == SCHEMA_QUANTITY) {
             strbuf_adds(out, "v1.ResourceList");
         } else {
             strbuf_adds(out, "map[string]");
@@ -140,12 +139,12 @@ static bool unfit_quantity(struct search *search, const json_t *value) {
 }
 
 static bool unfit_text(struct search *search, const struct schema *schema, const json_t *value) {
-    const char *name = schema_refers_to(schema), *text = json_string_value(value);
-    const char *word = name ? last_word(name) : "";
+    const char *text = json_string_value(value);
+    enum schema_form form = schema_form(schema);
     if (!json_is_string(value))
         return misfit(search, schema, value);
-    if (strcmp(word, "Time") == 0 || strcmp(word, "MicroTime") == 0)
-        return unfit_time(search, text, word[0] == 'M');
+    if (form == SCHEMA_TIME || form == SCHEMA_MICRO_TIME)
+        return unfit_time(search, text, form == SCHEMA_MICRO_TIME);
     return schema_has_format(schema, "byte") && unfit_base64(search, text);
 }
 
@@ -191,12 +190,11 @@ static bool is_fitting_integer(const struct schema *schema, const json_t *value)
 }
 
 static bool look_at(struct search *search, const struct schema *schema, const json_t *value) {
-    const char *name = schema_refers_to(schema);
     json_t *item;
     size_t i;
     if (json_is_null(value))
         return false;
-    if (name && strcmp(last_word(name), "Quantity") == 0)
+    if (schema_form(schema) == SCHEMA_QUANTITY)
         return unfit_quantity(search, value);
     switch (schema_type(schema)) {
     case SCHEMA_OBJECT:

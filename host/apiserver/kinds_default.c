@@ -246,11 +246,10 @@ static const struct {
 
 int kinds_default(const struct api_kind *kind, json_t *object, struct error *err) {
     struct kinds_fill fill = {.object = object};
-    if (kind->resource->builtin)
-        kinds_fill_read(&fill, kind->schema);
-    int rc = schema_default(kind->schema, object, err);
-    if (rc < 0 || !kind->resource->builtin)
-        return rc;
+    if (!kind->resource->builtin)
+        return schema_default(kind->schema, object, err);
+    if (schema_read(kind->schema, object, err) < 0)
+        return ERROR_NOMEM;
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (strcmp(rules[i].kind, kind->resource->kind) == 0 &&
             strcmp(rules[i].api_version, kind->api_version) == 0)

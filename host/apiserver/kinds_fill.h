@@ -20,8 +20,6 @@ void kinds_fill_put(struct kinds_fill *fill, json_t *into, const char *key, json
 json_t *kinds_fill_object(struct kinds_fill *fill, json_t *into, const char *key);
 const char *kinds_fill_text(const json_t *object, const char *key); /* "" when there is none */
 
-/* Spells quantities as they are stored and drops empty lists and maps; before any default. */
-void kinds_fill_read(struct kinds_fill *fill, const struct schema *schema);
 void kinds_fill_pod(struct kinds_fill *fill);
 void kinds_fill_pod_spec(struct kinds_fill *fill, json_t *spec); /* of a Pod or a template */
 void kinds_fill_service(struct kinds_fill *fill);

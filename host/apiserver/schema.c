@@ -88,7 +88,7 @@ static const struct schema *target_of(struct schema_reference *reference) {
     return target;
 }
 
-const struct schema *schema_follow(const struct schema *schema) {
+const struct schema *schema_follow_reference(const struct schema *schema) {
     for (int hops = 0; schema && schema->reference; hops++) {
         if (hops == MOST_HOPS)
             return NULL;
@@ -114,7 +114,14 @@ static size_t place_of(const char *name, size_t len) {
     return hash ^ hash >> 5;
 }
 
-int schema_index_properties(struct schema *schema, struct error *err) {
+static void note_property(const struct schema *schema, struct schema_property *property) {
+    char **required = schema->rules ? schema->rules->required : NULL;
+    property->standard = property->schema->default_value || property->schema->reference;
+    for (; required && *required && !property->required; required++)
+        property->required = strcmp(*required, property->name) == 0;
+}
+
+static int index_names(struct schema *schema, struct error *err) {
     size_t count = place_count(schema);
     schema->place_mask = (uint32_t)(count - 1);
     if (schema->property_count >= UINT16_MAX)
@@ -131,16 +138,36 @@ int schema_index_properties(struct schema *schema, struct error *err) {
     return 0;
 }
 
-const struct schema *schema_own_property(const struct schema *schema, struct str name) {
+int schema_index_properties(struct schema *schema, struct error *err) {
+    char **required = schema->rules ? schema->rules->required : NULL;
+    int rc = schema->property_count > 0 ? index_names(schema, err) : 0;
+    schema->quantities = schema_form(schema->additional) == SCHEMA_QUANTITY;
+    for (uint32_t i = 0; rc == 0 && i < schema->property_count; i++) {
+        struct schema_property *property = &schema->properties[i];
+        note_property(schema, property);
+        schema->required_count += property->required;
+        schema->quantities |= schema_form(property->schema) == SCHEMA_QUANTITY;
+    }
+    for (; rc == 0 && required && *required; required++)
+        schema->requires_unknown |= schema_find_property(schema, str_of(*required)) == NULL;
+    return rc;
+}
+
+const struct schema_property *schema_find_property(const struct schema *schema, struct str name) {
     if (schema->places == NULL)
         return NULL;
     size_t mask = schema->place_mask, at = place_of(name.data, name.len);
     for (uint16_t place; (place = schema->places[at & mask]) != 0; at++) {
         const struct schema_property *property = &schema->properties[place - 1];
         if (property->len == name.len && memcmp(property->name, name.data, name.len) == 0)
-            return property->schema;
+            return property;
     }
     return NULL;
+}
+
+const struct schema *schema_own_property(const struct schema *schema, struct str name) {
+    const struct schema_property *property = schema_find_property(schema, name);
+    return property ? property->schema : NULL;
 }
 
 const struct schema *schema_member(const struct schema *schema, struct str name) {
@@ -212,6 +239,10 @@ const char *schema_patch_merge_key(const struct schema *schema) {
 
 const char *schema_refers_to(const struct schema *schema) {
     return schema && schema->reference ? schema->reference->name : NULL;
+}
+
+enum schema_form schema_form(const struct schema *schema) {
+    return schema && schema->reference ? schema->reference->form : SCHEMA_PLAIN;
 }
 
 bool schema_has_format(const struct schema *schema, const char *format) {

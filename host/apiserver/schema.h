@@ -68,6 +68,9 @@ const char *schema_patch_strategy(const struct schema *schema);
 const char *schema_patch_merge_key(const struct schema *schema); /* NULL: none */
 /* The definition that this schema, unfollowed, refers to: NAME; NULL: it is no reference. */
 const char *schema_refers_to(const struct schema *schema);
+/* What such a definition has values read as, by its name; texts that a schema says little of. */
+enum schema_form { SCHEMA_PLAIN, SCHEMA_TIME, SCHEMA_MICRO_TIME, SCHEMA_QUANTITY };
+enum schema_form schema_form(const struct schema *schema);
 bool schema_is_small(const struct schema *schema); /* an integer of 32 bits */
 bool schema_has_format(const struct schema *schema, const char *format);
 const json_t *schema_default_of(const struct schema *schema); /* NULL: none */
@@ -78,12 +81,18 @@ bool schema_is_embedded(const struct schema *schema); /* x-kubernetes-embedded-r
 /* Puts copies of defaults where a value is absent, or null and not nullable; a null that has no
  * default and is not nullable is removed first. 0 or NOMEM (then `value` may have some of them). */
 int schema_default(const struct schema *schema, json_t *value, struct error *err);
+/* The same of a document of a built-in kind, with what the real server makes of one by reading it:
+ * it has one spelling of each quantity, and no empty lists and maps but those that are defaults. */
+int schema_read(const struct schema *schema, json_t *value, struct error *err);
 /* Removes what the schema does not name. `pruned` (may be NULL) gets the paths as strings, in the
  * wording of strict field validation, sorted: `unknown field "spec.foo"`. The root and embedded
  * resources keep apiVersion, kind and metadata; metadata is pruned only by a schema that refers to
  * it ($ref, as in built-in kinds). A referred schema that names nothing is free (RawExtension).
  * 0 or NOMEM. */
 int schema_prune(const struct schema *schema, json_t *value, json_t *pruned, struct error *err);
+/* Quickly, and sure: schema_validate() has nothing to say and, with `read`, Go's decoder would have
+ * read each value into the built-in kind (fault.h). False: ask them. */
+bool schema_fits(const struct schema *schema, const json_t *value, bool read);
 /* Appends the causes that the real API server would put into Status.details.causes:
  * {"reason":"FieldValueInvalid","message":"Invalid value: 7: ...","field":"spec.size"}; `path` is
  * where `value` stands ("" at the root). No cause, no fault. 0 or NOMEM. */

@@ -9,8 +9,6 @@
  *
  * Paths:   messages name a place from the value that was given ("spec.size"); fields have `base`
  *          before it.
- * Quiet:   first it is only asked whether there is anything to say: places have no names then, and
- *          members come in any order. Most values are fine, and that is all that is done.
  * Counts:  what a check gives back is how much of a schema it got to look at: of several schemas
  *          that a value does not fit, the API server explains the one with the highest count.
  */
@@ -19,8 +17,6 @@ struct check {
     const char *base;
     struct strbuf path;  /* of the value that is looked at */
     struct strbuf field; /* the text that check_field() gave */
-    bool quiet;
-    bool suspect; /* quiet: check_embedded() or check_lists() may have something to say */
 };
 
 const char *check_path(const struct check *check);

@@ -16,12 +16,14 @@ struct schema_property {
     char *name;
     size_t len;
     struct schema *schema;
+    bool required, standard; /* must be there; may have a default (a reference: who knows) */
 };
 
 struct schema_reference {
     schema_resolve resolve;
     void *context;
     const struct schema *_Atomic target; /* what it resolved to; NULL: not asked, or nothing */
+    enum schema_form form;
     char name[];
 };
 
@@ -58,6 +60,9 @@ struct schema {
     uint8_t list; /* enum schema_list */
     bool nullable, preserve, embedded, atomic_map;
     bool additional_any, additional_none; /* additionalProperties: true, false */
+    bool quantities;                      /* a member of it may be one */
+    bool requires_unknown;                /* something that is no property */
+    uint32_t required_count;              /* of properties */
     struct schema_property *properties;   /* sorted by name */
     uint16_t *places;    /* a table by hash of the name: 1 + which property, or 0 = free */
     uint32_t place_mask; /* its size - 1 */
@@ -69,13 +74,20 @@ struct schema {
     char *patch_strategy, *patch_merge_key;
 };
 
+const struct schema *schema_follow_reference(const struct schema *schema);
 /* The schema that is meant: references followed. NULL when one leads nowhere. */
-const struct schema *schema_follow(const struct schema *schema);
-/* Once all properties are there and sorted. 0, REJECTED (too many) or NOMEM. */
+static inline const struct schema *schema_follow(const struct schema *schema) {
+    return schema && schema->reference ? schema_follow_reference(schema) : schema;
+}
+/* Once all properties are there and sorted, and rules: how they are found, and what walks ask of
+ * them. 0, REJECTED (too many) or NOMEM. */
 int schema_index_properties(struct schema *schema, struct error *err);
+const struct schema_property *schema_find_property(const struct schema *schema, struct str name);
 /* Of this schema's own properties (no reference is followed); NULL: none of that name. */
 const struct schema *schema_own_property(const struct schema *schema, struct str name);
 
+/* schema_validate() would not find anything, which is found out without words. */
+bool schema_accepts(const struct schema *schema, const json_t *value);
 /* As schema_prune() of a value that is no resource by where it stands. */
 int schema_prune_part(const struct schema *schema, json_t *value, struct error *err);
 /* Never NULL. */

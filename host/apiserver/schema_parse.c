@@ -46,7 +46,7 @@ static int read_properties(struct schema_parser *parser, const json_t *from,
     }
     qsort(schema->properties, schema->property_count, sizeof *schema->properties,
           compare_properties);
-    return schema_index_properties(schema, parser->err);
+    return 0;
 }
 
 static int read_additional(struct schema_parser *parser, const json_t *from,
@@ -60,6 +60,17 @@ static int read_additional(struct schema_parser *parser, const json_t *from,
 }
 
 /* References */
+
+static enum schema_form form_of(const char *name) {
+    static const char *const words[] = {[SCHEMA_TIME] = ".Time",
+                                        [SCHEMA_MICRO_TIME] = ".MicroTime",
+                                        [SCHEMA_QUANTITY] = ".Quantity"};
+    const char *dot = strrchr(name, '.');
+    for (int form = SCHEMA_TIME; dot && form <= SCHEMA_QUANTITY; form++)
+        if (strcmp(dot, words[form]) == 0)
+            return (enum schema_form)form;
+    return SCHEMA_PLAIN;
+}
 
 static int read_reference(struct schema_parser *parser, const json_t *ref, struct schema *schema) {
     static const char before[] = "#/components/schemas/";
@@ -75,6 +86,7 @@ static int read_reference(struct schema_parser *parser, const json_t *ref, struc
     schema->reference->resolve = parser->resolve;
     schema->reference->context = parser->context;
     schema->reference->target = NULL;
+    schema->reference->form = form_of(name);
     memcpy(schema->reference->name, name, strlen(name) + 1);
     return 0;
 }
@@ -161,9 +173,10 @@ static int fill(struct schema_parser *parser, const json_t *from, struct schema 
     if ((rc = read_type(parser, from, schema)) < 0 ||
         (rc = read_properties(parser, from, schema)) < 0 ||
         (rc = read_additional(parser, from, schema)) < 0 ||
-        (rc = read_schema(parser, from, "items", &schema->items)) < 0)
+        (rc = read_schema(parser, from, "items", &schema->items)) < 0 ||
+        (rc = schema_read_rules(parser, from, schema->type, &schema->rules)) < 0)
         return rc;
-    return schema_read_rules(parser, from, schema->type, &schema->rules);
+    return schema_index_properties(schema, parser->err);
 }
 
 struct schema *schema_parse_part(struct schema_parser *parser, const json_t *from) {

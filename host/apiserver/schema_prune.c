@@ -4,58 +4,54 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "json/write.h"
 
 struct pruner {
-    struct strbuf path; /* of the value that is looked at: "spec.ports[0]" */
-    json_t *found;      /* of strings; NULL: nobody asks */
+    json_t *found; /* of strings; NULL: nobody asks */
     bool failed;
 };
 
-/* Where a value stands: a resource keeps its apiVersion, kind and metadata; an item of a list that
+/* Where a value stands, from the root: under a key, or at an index. Few places are ever told. */
+struct step {
+    const struct step *before; /* NULL: the root */
+    struct str key;
+    size_t index;
+};
+
+/* Who a value is: a resource keeps its apiVersion, kind and metadata; an item of a list that
  * preserves unknown fields keeps them too. */
 enum place { PLAIN, RESOURCE, KEPT_ITEM };
 
 static void prune(struct pruner *pruner, const struct schema *schema, json_t *value,
-                  enum place place);
+                  enum place place, const struct step *at);
 
-/* Path: each push returns the length to cut back to. */
-
-static size_t push_key(struct pruner *pruner, const char *key) {
-    size_t before = pruner->path.len;
-    if (before > 0)
-        strbuf_addc(&pruner->path, '.');
-    strbuf_adds(&pruner->path, key);
-    return before;
+/* "spec.ports[0]" */
+static void write_steps(struct strbuf *out, const struct step *at) {
+    if (at == NULL)
+        return;
+    write_steps(out, at->before);
+    if (at->key.data == NULL) {
+        strbuf_printf(out, "[%zu]", at->index);
+        return;
+    }
+    if (at->before)
+        strbuf_addc(out, '.');
+    strbuf_add(out, at->key.data, at->key.len);
 }
 
-static size_t push_index(struct pruner *pruner, size_t index) {
-    size_t before = pruner->path.len;
-    struct json_writer writer;
-    json_writer_init(&writer, &pruner->path);
-    strbuf_addc(&pruner->path, '[');
-    json_write_int(&writer, (int64_t)index);
-    strbuf_addc(&pruner->path, ']');
-    return before;
-}
-
-static void pop(struct pruner *pruner, size_t before) {
-    pruner->path.len = before;
-}
-
-static void record(struct pruner *pruner, const char *key) {
+static void record(struct pruner *pruner, const struct step *at) {
+    struct strbuf path = {0};
     if (pruner->found == NULL)
         return;
-    size_t before = push_key(pruner, key);
-    json_t *text = json_sprintf("unknown field \"%.*s\"", (int)pruner->path.len, pruner->path.data);
-    if (json_array_append_new(pruner->found, text) < 0)
+    write_steps(&path, at);
+    if (path.failed ||
+        json_array_append_new(pruner->found,
+                              json_sprintf("unknown field \"%.*s\"", (int)path.len, path.data)) < 0)
         pruner->failed = true;
-    pop(pruner, before);
+    strbuf_finish(&path);
 }
 
-static bool is_meta(const char *key) {
-    return strcmp(key, "apiVersion") == 0 || strcmp(key, "kind") == 0 ||
-           strcmp(key, "metadata") == 0;
+static bool is_meta(struct str key) {
+    return str_is(key, "apiVersion") || str_is(key, "kind") || str_is(key, "metadata");
 }
 
 /* What a built-in kind refers to and says nothing about is free: RawExtension, FieldsV1. */
@@ -65,47 +61,66 @@ static bool is_free(const struct schema *schema, const struct schema *meant) {
             !meant->additional_any);
 }
 
-static void prune_object(struct pruner *pruner, const struct schema *schema, json_t *value,
-                         bool keep, bool resource) {
-    const char *key;
-    json_t *member;
-    void *next;
-    json_object_foreach_safe(value, next, key, member) {
-        const struct schema *own = schema ? schema_own_property(schema, str_of(key)) : NULL;
-        bool any = schema && (schema->additional || schema->additional_any);
-        if (resource && is_meta(key) && !(own && own->reference))
-            continue;
-        if ((own || any) && !schema_is_container(member)) {
-            continue;
-        } else if (own || any) {
-            size_t before = push_key(pruner, key);
-            prune(pruner, own ? own : schema->additional, member, PLAIN);
-            pop(pruner, before);
-        } else if (!keep) {
-            record(pruner, key);
-            json_object_del(value, key);
-        }
+/* Who keeps what, of one object. */
+struct pruned {
+    json_t *object;
+    const struct schema *schema; /* NULL: no member may be there */
+    bool any, keep, resource;
+};
+
+static void prune_member(struct pruner *pruner, const struct pruned *of, void *member,
+                         const struct step *before) {
+    json_t *value = json_object_iter_value(member);
+    struct step at = {before, str_n(json_object_iter_key(member), json_object_iter_key_len(member)),
+                      0};
+    const struct schema *own = of->schema ? schema_own_property(of->schema, at.key) : NULL;
+    if (of->resource && is_meta(at.key) && !(own && own->reference))
+        return;
+    if (own || of->any) {
+        if (schema_is_container(value))
+            prune(pruner, own ? own : of->schema->additional, value, PLAIN, &at);
+    } else if (!of->keep) {
+        record(pruner, &at);
+        json_object_del(of->object, at.key.data);
+    }
+}
+
+static void prune_object(struct pruner *pruner, const struct pruned *of, const struct step *at) {
+    void *member = json_object_iter(of->object), *next;
+    for (; member; member = next) {
+        next = json_object_iter_next(of->object, member);
+        prune_member(pruner, of, member, at);
+    }
+}
+
+static void prune_array(struct pruner *pruner, const struct schema *items, json_t *array,
+                        enum place place, const struct step *before) {
+    json_t *item;
+    size_t i;
+    json_array_foreach(array, i, item) {
+        struct step at = {.before = before, .index = i};
+        if (schema_is_container(item))
+            prune(pruner, items, item, place, &at);
     }
 }
 
 /* NULL `schema`: no member may be there. */
 static void prune(struct pruner *pruner, const struct schema *schema, json_t *value,
-                  enum place place) {
+                  enum place place, const struct step *at) {
     const struct schema *meant = schema_follow(schema);
     bool keep = place == KEPT_ITEM || (schema && is_free(schema, meant));
-    json_t *item;
-    size_t i;
     if (keep && meant == NULL)
         return;
-    if (json_is_object(value))
-        prune_object(pruner, meant, value, keep, place == RESOURCE || schema_is_embedded(schema));
-    json_array_foreach(value, i, item) {
-        if (!schema_is_container(item))
-            continue;
-        size_t before = push_index(pruner, i);
-        prune(pruner, meant ? meant->items : NULL, item, keep ? KEPT_ITEM : PLAIN);
-        pop(pruner, before);
+    if (json_is_array(value)) {
+        prune_array(pruner, meant ? meant->items : NULL, value, keep ? KEPT_ITEM : PLAIN, at);
+        return;
     }
+    struct pruned of = {.object = value,
+                        .schema = meant,
+                        .any = meant && (meant->additional || meant->additional_any),
+                        .keep = keep,
+                        .resource = place == RESOURCE || schema_is_embedded(schema)};
+    prune_object(pruner, &of, at);
 }
 
 /* Their order is that of their bytes, whatever the document's was. */
@@ -137,11 +152,9 @@ static int prune_all(const struct schema *schema, json_t *value, enum place plac
     if (pruned && pruner.found == NULL)
         pruner.failed = true;
     else if (schema_follow(schema))
-        prune(&pruner, schema, value, place);
-    bool failed = pruner.failed || pruner.path.failed ||
-                  (pruner.found && append_sorted(pruned, pruner.found) < 0);
+        prune(&pruner, schema, value, place, NULL);
+    bool failed = pruner.failed || (pruner.found && append_sorted(pruned, pruner.found) < 0);
     json_decref(pruner.found);
-    strbuf_finish(&pruner.path);
     return failed ? error_set(err, ERROR_NOMEM, "no memory to prune") : 0;
 }
 

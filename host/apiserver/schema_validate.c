@@ -210,23 +210,12 @@ static int check_properties(struct check *check, const struct schema *schema, js
     return count;
 }
 
-static int check_named(struct check *check, const struct schema *schema, json_t *value) {
-    void *at = schema->property_count ? json_object_iter(value) : NULL;
-    int count = 0;
-    for (; at; at = json_object_iter_next(value, at)) {
-        struct str key = str_n(json_object_iter_key(at), json_object_iter_key_len(at));
-        count += check_value(check, schema_own_property(schema, key), json_object_iter_value(at));
-    }
-    return count;
-}
-
 static int check_object(struct check *check, const struct schema *schema, json_t *value) {
     int count = 0;
     check_size(check, schema_rules_of(schema), value);
     if (schema->additional || schema->additional_none)
         count += check_additional(check, schema, value);
-    count +=
-        check->quiet ? check_named(check, schema, value) : check_properties(check, schema, value);
+    count += check_properties(check, schema, value);
     for (char **name = schema_rules_of(schema)->required; name && *name; name++) {
         if (json_object_get(value, *name))
             continue;
@@ -256,19 +245,10 @@ static int check_rules(struct check *check, const struct schema *schema, const j
     return count;
 }
 
-static void suspect(struct check *check, const struct schema *schema, const json_t *value) {
-    if (json_is_array(value))
-        check->suspect |= check_list_is_suspect(schema, value);
-    else if (json_is_object(value))
-        check->suspect |= schema_is_embedded(schema);
-}
-
 static int check_value(struct check *check, const struct schema *schema, const json_t *value) {
     const struct schema *meant = schema_follow(schema);
     if (meant == NULL)
         return 0;
-    if (check->quiet)
-        suspect(check, schema, value);
     const struct schema_rules *rules = schema_rules_of(meant);
     int count = 0;
     if (json_is_null(value)) {
@@ -288,12 +268,13 @@ static int check_value(struct check *check, const struct schema *schema, const j
     return count;
 }
 
-static bool is_fine(const struct schema *schema, const json_t *value) {
-    struct check check = {.causes = {.list = json_array()}, .base = "", .quiet = true};
+bool schema_accepts(const struct schema *schema, const json_t *value) {
+    struct check check = {.causes = {.list = json_array()}, .base = ""};
     check_value(&check, schema, value);
     bool fine = check.causes.list && json_array_size(check.causes.list) == 0 &&
-                !check.causes.failed && !check.suspect;
+                !check.causes.failed && !check.path.failed && !check.field.failed;
     json_decref(check.causes.list);
+    strbuf_finish(&check.path);
     strbuf_finish(&check.field);
     return fine;
 }
@@ -301,7 +282,7 @@ static bool is_fine(const struct schema *schema, const json_t *value) {
 int schema_validate(const struct schema *schema, const json_t *value, const char *path,
                     json_t *causes, struct error *err) {
     struct check check = {.causes = {.list = causes}, .base = path};
-    if (is_fine(schema, value))
+    if (schema_fits(schema, value, /* read= */ false))
         return 0;
     check_value(&check, schema, value);
     check_embedded(&check, schema, value);

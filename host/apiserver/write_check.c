@@ -22,7 +22,7 @@ static void drop_repeated(json_t *list) {
     }
 }
 
-/* Go's decoder would not have read it into the built-in kind. 1: it would; else as said above. */
+/* Go's decoder would not have read it into the built-in kind. 0: it would; else as said above. */
 static int check_types(struct api_exchange *x, const json_t *list) {
     const struct api_kind *kind = x->kind;
     struct strbuf why = {0};
@@ -32,7 +32,7 @@ static int check_types(struct api_exchange *x, const json_t *list) {
     json_array_foreach(list, i, cause) {
         wrong |= strcmp(document_string(cause, "reason"), "FieldValueTypeInvalid") == 0;
     }
-    int rc = 1;
+    int rc = 0;
     if (wrong && fault_type(kind->schema, kind->resource->kind, x->change.now, &why))
         rc = why.failed ? exchange_nomem(x) : body_refuse(x, kind, x->change.now, why.data);
     strbuf_finish(&why);
@@ -75,33 +75,44 @@ static void add_faults(struct causes *causes, json_t *faults) {
     json_decref(faults);
 }
 
+/* What the schema says, into `faults`. 0, or as said above. */
+static int check_schema(struct api_exchange *x, struct causes *faults) {
+    const struct api_kind *kind = x->kind;
+    const json_t *now = x->change.now, *old = x->change.old;
+    struct error err;
+    if (schema_fits(kind->schema, now, kind->resource->builtin))
+        return 0;
+    if (schema_validate(kind->schema, now, "", faults->list, &err) < 0)
+        faults->failed = true;
+    drop_repeated(faults->list);
+    if (kind->resource->builtin)
+        return check_types(x, faults->list);
+    if (old)
+        ratchet(kind->schema, now, old, faults->list);
+    return 0;
+}
+
 /* Everything that may be wrong with change.now. */
 int write_check(struct api_exchange *x) {
     const struct api_kind *kind = x->kind;
     const struct rules *rules = rules_of(kind->resource);
     const json_t *now = x->change.now, *old = x->change.old;
-    struct causes causes = {json_array(), false};
-    struct error err;
-    json_t *faults = json_array(); /* of the schema */
+    struct causes causes = {json_array(), false}, faults = {json_array(), false};
     metadata_check(kind->resource, now, &causes);
     if (old)
         metadata_check_update(now, old, &causes);
-    if (schema_validate(kind->schema, now, "", faults, &err) < 0)
-        causes.failed = true;
-    drop_repeated(faults);
     if (!kind->resource->builtin)
         warn_of_finalizers(x);
-    if (!kind->resource->builtin && old)
-        ratchet(kind->schema, now, old, faults);
-    if (kind->resource->builtin && check_types(x, faults) < 0) {
-        json_decref(faults);
+    if (check_schema(x, &faults) < 0) {
+        json_decref(faults.list);
         json_decref(causes.list);
         return -1;
     }
-    bool fits = json_array_size(faults) == 0 && json_array_size(causes.list) == 0;
+    bool fits = json_array_size(faults.list) == 0 && json_array_size(causes.list) == 0;
+    causes.failed |= faults.failed;
     if (rules->check && write_is_whole(x) && (fits || !(rules->flags & RULE_AFTER_SCHEMA)))
         rules->check(x->server, now, old, &causes);
-    add_faults(&causes, faults);
+    add_faults(&causes, faults.list);
     return exchange_causes(x, kind->resource->storage->resource->group, kind->resource->kind,
                            document_meta(now, "name"), &causes);
 }

@@ -137,6 +137,7 @@ static void values_of_another_type_are_told_by_their_field(void **state) {
         struct strbuf words = {0};
         assert_true(fault_type(kind->schema, cases[i][1], object, &words));
         assert_string_equal(words.data, cases[i][3]);
+        assert_false(schema_fits(kind->schema, object, /* read= */ true));
         strbuf_finish(&words);
         json_decref(object);
     }
@@ -167,6 +168,27 @@ static void values_that_can_be_read_have_no_fault(void **state) {
     kinds_destroy(kinds);
 }
 
+static void values_as_clients_write_them_fit_at_first_sight(void **state) {
+    static const char *const cases[][3] = {
+        {"v1", "Pod",
+         "{\"metadata\":{\"creationTimestamp\":\"2026-01-31T12:00:00Z\"},\"spec\":{"
+         "\"containers\":[{\"name\":\"a\",\"resources\":{\"limits\":{\"cpu\":\"1500m\"}},"
+         "\"ports\":[{\"containerPort\":80}],\"livenessProbe\":{\"tcpSocket\":{\"port\":80}}}]}}"},
+        {"coordination.k8s.io/v1", "Lease",
+         "{\"spec\":{\"renewTime\":\"2020-01-01T00:00:00.123456Z\"}}"},
+        {"v1", "Secret", "{\"data\":{\"b\":\"Yg==\"}}"}};
+    struct kinds *kinds = kinds_create(NULL);
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct api_kind *kind =
+            kinds_by_kind(kinds, str_of(cases[i][0]), str_of(cases[i][1]));
+        json_t *object = json_loads(cases[i][2], 0, NULL);
+        assert_true(schema_fits(kind->schema, object, /* read= */ true));
+        json_decref(object);
+    }
+    kinds_destroy(kinds);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_that_breaks_off_is_told_by_what_was_expected),
@@ -176,6 +198,7 @@ int main(void) {
         cmocka_unit_test(bodies_are_shown_by_their_beginning),
         cmocka_unit_test(values_of_another_type_are_told_by_their_field),
         cmocka_unit_test(values_that_can_be_read_have_no_fault),
+        cmocka_unit_test(values_as_clients_write_them_fit_at_first_sight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
