@@ -51,6 +51,8 @@ t.case("a kind is written apiVersion/Kind", function()
   refused({ resource = "Pod" }, '"Pod" is not a kind, written apiVersion/Kind as in "v1/Pod"; is it "v1/Pod"')
   refused({ owns = { "apps/Deployment" } }, '"apps/Deployment" is not a kind')
   refused({ owns = { 5 } }, 'a kind is written "apps/v1/Deployment", not 5')
+  refused({ owns = { { { "v1/Secret", labels = "a" } } } },
+    'what belongs to a kind stands beside it: { "v1/Secret", … }')
   refused({ owns = { "v1/Pod", "v1/Pod" } }, "v1/Pod stands there twice")
   refused({ owns = { { "v1/Pod", "v1/Service" } } }, "one table holds one kind")
 end)

@@ -78,7 +78,8 @@ function M.by(place, kind, name, value)
   return found
 end
 
--- "ns/name" of what a map returned; a bare name is in the namespace of the object.
+-- The primary's key of what a map returned, written as its own events are; a bare name is in the
+-- namespace of the object.
 local function primary_key(item, namespaced, object)
   local ns, name
   if type(item) == "string" then
@@ -91,7 +92,7 @@ local function primary_key(item, namespaced, object)
   if type(name) ~= "string" or name == "" then
     error("map returned something that is neither a key nor \"namespace/name\"", 0)
   end
-  if not namespaced then return "/" .. name end
+  if not namespaced then return name end
   if ns == nil or ns == "" then ns = object.metadata.namespace or "" end
   return ns .. "/" .. name
 end

@@ -57,6 +57,10 @@ function Reader:kind(value, field)
     end
     return tostring(value)
   end
+  if type(value) == "table" and type(value[1]) == "string" then
+    self:fault(field, ('what belongs to a kind stands beside it: { "%s", … }, without braces of its own')
+      :format(value[1]))
+  end
   if type(value) ~= "string" then
     self:fault(field, ('a kind is written "apps/v1/Deployment", not %s'):format(check.describe(value)))
   end
