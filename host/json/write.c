@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LONGEST_ESCAPE = sizeof "\\u0000" - 1, PIECE = 512 };
+
 void json_writer_init(struct json_writer *writer, struct strbuf *buf) {
     *writer = (struct json_writer){.buf = buf};
 }
@@ -47,15 +49,20 @@ static inline bool is_plain(unsigned char c) {
     return c >= 0x20 && c != '"' && c != '\\';
 }
 
-static void add_escape(struct strbuf *buf, unsigned char c) {
-    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
+/* At most LONGEST_ESCAPE bytes; after them. */
+static char *put_escape(char *to, unsigned char c) {
+    static const char from[] = "\"\\\b\f\n\r\t", names[] = "\"\\bfnrt",
+                      digits[] = "0123456789abcdef";
     const char *found = c ? strchr(from, c) : NULL;
+    *to++ = '\\';
     if (found) {
-        char escape[2] = {'\\', to[found - from]};
-        strbuf_add(buf, escape, 2);
-    } else {
-        strbuf_printf(buf, "\\u%04x", c);
+        *to++ = names[found - from];
+        return to;
     }
+    memcpy(to, "u00", 3);
+    to[3] = digits[c >> 4];
+    to[4] = digits[c & 15];
+    return to + 5;
 }
 
 /* Of 8 bytes, whether one needs an escape. */
@@ -81,15 +88,20 @@ bool json_is_plain(struct str text) {
     return !has_escape(text.data + text.len - 8);
 }
 
+/* At most PIECE bytes: room is made for each as the longest escape. */
 static void add_escaped(struct strbuf *buf, struct str text) {
-    for (size_t i = 0; i < text.len;) {
-        size_t run = i;
-        while (i < text.len && is_plain((unsigned char)text.data[i]))
-            i++;
-        strbuf_add(buf, text.data + run, i - run);
-        if (i < text.len)
-            add_escape(buf, (unsigned char)text.data[i++]);
+    char *at = strbuf_reserve(buf, text.len * LONGEST_ESCAPE);
+    if (at == NULL)
+        return;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (is_plain(c))
+            *at++ = (char)c;
+        else
+            at = put_escape(at, c);
     }
+    *at = '\0';
+    buf->len = (size_t)(at - buf->data);
 }
 
 /* The comma that is due, the quote, and room for `len` bytes and what ends them. */
@@ -120,14 +132,39 @@ static void add_plain(struct json_writer *writer, struct str text, char last) {
     close_quoted(writer, at + text.len, last);
 }
 
+/* Says whether `text` needs no escapes; then it is at `to`, else some of it may be. */
+static inline bool copy_plain(char *to, struct str text) {
+    if (text.len < 8) {
+        for (size_t i = 0; i < text.len; i++) {
+            if (!is_plain((unsigned char)text.data[i]))
+                return false;
+            to[i] = text.data[i];
+        }
+        return true;
+    }
+    size_t last = text.len - 8;
+    for (size_t at = 0; at < last; at += 8) {
+        if (has_escape(text.data + at))
+            return false;
+        memcpy(to + at, text.data + at, 8);
+    }
+    memcpy(to + last, text.data + last, 8);
+    return !has_escape(text.data + last);
+}
+
 static void add_quoted(struct json_writer *writer, struct str text, char last) {
-    if (json_is_plain(text)) {
-        add_plain(writer, text, last);
+    char *at = open_quoted(writer, text.len);
+    if (at == NULL)
+        return;
+    if (copy_plain(at, text)) {
+        close_quoted(writer, at + text.len, last);
         return;
     }
     before_value(writer);
     strbuf_addc(writer->buf, '"');
-    add_escaped(writer->buf, text);
+    for (size_t from = 0; from < text.len; from += PIECE)
+        add_escaped(writer->buf,
+                    str_n(text.data + from, text.len - from < PIECE ? text.len - from : PIECE));
     strbuf_addc(writer->buf, '"');
     if (last)
         strbuf_addc(writer->buf, last);
