@@ -54,6 +54,58 @@ struct change {
     const struct fieldset *below[CHANGES];
 };
 
+/* --- one side is not there: the other came or went with all that is in it ------------------- */
+
+static const struct fieldset *all_of(struct managed_walk *walk, struct managed_type type,
+                                     const json_t *value, int which);
+
+static const struct fieldset *all_of_members(struct managed_walk *walk, struct managed_type type,
+                                             const json_t *map, int which) {
+    struct fieldset_builder *set = &walk->sets[which];
+    size_t begin = fieldset_begin(set);
+    void *at = json_object_iter((json_t *)map);
+    for (; at; at = json_object_iter_next((json_t *)map, at)) {
+        struct fieldset_element element =
+            fieldset_field(str_n(json_object_iter_key(at), json_object_iter_key_len(at)));
+        fieldset_add(set, &element, true,
+                     all_of(walk, managed_type_member(type, element.name, NULL),
+                            json_object_iter_value(at), which));
+    }
+    return fieldset_end(set, begin);
+}
+
+/* Twins are one field. */
+static const struct fieldset *all_of_items(struct managed_walk *walk, struct managed_type type,
+                                           const json_t *list, int which) {
+    struct managed_type items = managed_type_items(type);
+    struct fieldset_builder *set = &walk->sets[which];
+    size_t begin = fieldset_begin(set);
+    struct managed_index index;
+    if (managed_index_init(&index, walk->pool, type, list, NULL) < 0)
+        return NULL;
+    for (size_t i = 0, same; i < index.count; i += same) {
+        const struct fieldset_element *element = &index.elements[index.order[i]];
+        const struct fieldset *below = NULL;
+        same = managed_index_same(&index, i);
+        if (same == 1)
+            below = all_of(walk, items, json_array_get(list, index.order[i]), which);
+        fieldset_add(set, element, true, below);
+    }
+    return fieldset_end(set, begin);
+}
+
+static const struct fieldset *all_of(struct managed_walk *walk, struct managed_type type,
+                                     const json_t *value, int which) {
+    enum managed_shape shape = managed_type_shape(type, value);
+    if (shape == MANAGED_SCALAR || managed_type_is_atomic(type, shape))
+        return NULL;
+    if (shape == MANAGED_LIST)
+        return json_is_array(value) ? all_of_items(walk, type, value, which) : NULL;
+    return json_is_object(value) ? all_of_members(walk, type, value, which) : NULL;
+}
+
+/* --- both are there ------------------------------------------------------------------------- */
+
 static void compare(struct managed_walk *walk, struct managed_type type, const json_t *old,
                     const json_t *now, struct change *ret);
 
@@ -175,38 +227,35 @@ static bool is_empty(const json_t *value) {
     return json_object_size(value) == 0 && json_array_size(value) == 0;
 }
 
-/* Says whether the field was compared as a whole. */
-static bool compare_as(struct managed_walk *walk, struct managed_type type,
+static void compare_as(struct managed_walk *walk, struct managed_type type,
                        enum managed_shape shape, const json_t *old, const json_t *now,
                        struct change *ret) {
     bool list = shape == MANAGED_LIST;
     const json_t *a = list ? json_is_array(old) ? old : NULL : json_is_object(old) ? old : NULL;
     const json_t *b = list ? json_is_array(now) ? now : NULL : json_is_object(now) ? now : NULL;
     if (shape == MANAGED_SCALAR || managed_type_is_atomic(type, shape) ||
-        (is_empty(a) && is_empty(b))) {
-        ret->member[ADDED] |= !old;
-        ret->member[REMOVED] |= !now;
-        ret->member[MODIFIED] |= old && now && !managed_equal(old, now);
-        return true;
-    }
-    if (list)
+        (is_empty(a) && is_empty(b)))
+        ret->member[MODIFIED] |= !managed_equal(old, now);
+    else if (list)
         compare_items(walk, type, a, b, ret);
     else
         compare_members(walk, type, a, b, ret);
-    return false;
 }
 
 static void compare(struct managed_walk *walk, struct managed_type type, const json_t *old,
                     const json_t *now, struct change *ret) {
+    if (!old || !now) {
+        int which = now ? ADDED : REMOVED;
+        ret->member[which] = true;
+        ret->below[which] = all_of(walk, type, now ? now : old, which);
+        return;
+    }
     enum managed_shape was = managed_type_shape(type, old), is = managed_type_shape(type, now);
     if (managed_equal(old, now))
         return;
-    if (old && now && was != is)
+    if (was != is)
         compare_as(walk, type, was, old, now, ret);
-    if (compare_as(walk, type, now ? is : was, old, now, ret))
-        return;
-    ret->member[ADDED] |= !old;
-    ret->member[REMOVED] |= !now;
+    compare_as(walk, type, is, old, now, ret);
 }
 
 struct managed_comparison managed_compare(struct managed_walk *walk, const struct schema *schema,

@@ -31,16 +31,14 @@ static const struct fieldset *set_of_items(struct managed_walk *walk, struct man
     struct managed_index index;
     if (managed_index_init(&index, walk->pool, type, list, NULL) < 0)
         return NULL;
-    for (size_t i = 0; i < index.count; i++) {
+    for (size_t i = 0, same; i < index.count; i += same) {
         const struct fieldset_element *element = &index.elements[index.order[i]];
         const struct fieldset *below = NULL;
-        size_t first;
         bool member;
-        size_t same = managed_index_find(&index, element, &first);
-        if (same == 1)
-            below = set_of(walk, items, json_array_get(list, first), &member);
+        same = managed_index_same(&index, i);
+        if (same == 1) /* twins are owned whole */
+            below = set_of(walk, items, json_array_get(list, index.order[i]), &member);
         fieldset_add(set, element, true, below);
-        i += same - 1; /* twins are owned whole */
     }
     return fieldset_end(set, begin);
 }

@@ -250,9 +250,18 @@ int managed_index_init(struct managed_index *index, struct fieldset_pool *pool,
     return 0;
 }
 
+size_t managed_index_same(const struct managed_index *index, size_t at) {
+    const struct fieldset_element *element = &index->elements[index->order[at]];
+    size_t same = 1;
+    while (at + same < index->count &&
+           fieldset_element_compare(&index->elements[index->order[at + same]], element) == 0)
+        same++;
+    return same;
+}
+
 size_t managed_index_find(const struct managed_index *index, const struct fieldset_element *element,
                           size_t *ret_first) {
-    size_t low = 0, high = index->count, found = 0;
+    size_t low = 0, high = index->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (fieldset_element_compare(&index->elements[index->order[middle]], element) < 0)
@@ -260,10 +269,9 @@ size_t managed_index_find(const struct managed_index *index, const struct fields
         else
             high = middle;
     }
-    while (low + found < index->count &&
-           fieldset_element_compare(&index->elements[index->order[low + found]], element) == 0)
-        found++;
-    if (found)
-        *ret_first = index->order[low];
-    return found;
+    if (low == index->count ||
+        fieldset_element_compare(&index->elements[index->order[low]], element) != 0)
+        return 0;
+    *ret_first = index->order[low];
+    return managed_index_same(index, low);
 }

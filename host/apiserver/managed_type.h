@@ -67,6 +67,8 @@ struct managed_index {
 /* REJECTED: an item has no element; then the index is empty. */
 int managed_index_init(struct managed_index *index, struct fieldset_pool *pool,
                        struct managed_type type, const json_t *list, struct error *err);
+/* How many items, from the one at `at` in order on, have the same element. */
+size_t managed_index_same(const struct managed_index *index, size_t at);
 /* How many items have the element; *ret_first: the position of the first. */
 size_t managed_index_find(const struct managed_index *index, const struct fieldset_element *element,
                           size_t *ret_first);
