@@ -207,6 +207,7 @@ struct api_exchange *apiserver_serve(struct apiserver *server, const struct api_
         return NULL;
     }
     exchange_enter(x);
+    fieldset_known_trim(server->known);
     serve(x, request);
     return exchange_leave(x) ? x : NULL;
 }
@@ -289,6 +290,9 @@ static int open_parts(struct apiserver *server, const struct apiserver_options *
     server->dag = dag_create(NULL, err);
     if (server->dag == NULL)
         return err->code;
+    server->known = fieldset_known_create(server->dag, err);
+    if (server->known == NULL)
+        return err->code;
     server->kinds = options->builtin ? kinds_create_over(options->builtin, err) : kinds_create(err);
     if (server->kinds == NULL || open_storage(server, options, err) < 0 ||
         token_key_find(server->token_key, options->folder, options->seed, err) < 0)
@@ -340,6 +344,7 @@ void apiserver_destroy(struct apiserver *server) {
     journal_close(server->journal);
     kinds_destroy(server->kinds);
     webhook_forget(server);
+    fieldset_known_destroy(server->known);
     dag_destroy(server->dag);
     mem_free(server);
 }

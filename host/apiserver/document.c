@@ -12,11 +12,35 @@ static json_t *number_of(struct str text) {
     return number;
 }
 
-static json_t *container_of(const struct dag *dag, node_t node, bool object) {
+/* Where in an object we are, as far as field sets are below. */
+enum part { PART_OTHER, PART_OBJECT, PART_METADATA, PART_ENTRIES, PART_ENTRY, PART_FIELDS };
+
+static enum part part_below(enum part part, struct str key) {
+    switch (part) {
+    case PART_OBJECT:
+        return str_is(key, "metadata") ? PART_METADATA : PART_OTHER;
+    case PART_METADATA:
+        return str_is(key, "managedFields") ? PART_ENTRIES : PART_OTHER;
+    case PART_ENTRY:
+        return str_is(key, "fieldsV1") ? PART_FIELDS : PART_OTHER;
+    default:
+        return PART_OTHER;
+    }
+}
+
+static json_t *part_of(const struct dag *dag, struct fieldset_known *known, node_t node,
+                       enum part part);
+
+static json_t *container_of(const struct dag *dag, struct fieldset_known *known, node_t node,
+                            enum part part) {
+    bool object = node_type(dag, node) == NODE_OBJECT;
     json_t *into = object ? json_object() : json_array();
     for (size_t i = 0; into && i < node_count(dag, node); i++) {
-        json_t *value = document_of(dag, node_at(dag, node, i));
         struct str key = object ? node_key_at(dag, node, i) : str_of("");
+        enum part below = object                 ? part_below(part, key)
+                          : part == PART_ENTRIES ? PART_ENTRY
+                                                 : PART_OTHER;
+        json_t *value = part_of(dag, known, node_at(dag, node, i), below);
         if (object ? json_object_setn_new_nocheck(into, key.data, key.len, value) < 0
                    : json_array_append_new(into, value) < 0) {
             json_decref(into);
@@ -26,7 +50,8 @@ static json_t *container_of(const struct dag *dag, node_t node, bool object) {
     return into;
 }
 
-json_t *document_of(const struct dag *dag, node_t node) {
+static json_t *part_of(const struct dag *dag, struct fieldset_known *known, node_t node,
+                       enum part part) {
     int64_t whole = 0;
     double real = 0;
     struct str text;
@@ -46,13 +71,23 @@ json_t *document_of(const struct dag *dag, node_t node) {
     case NODE_STRING:
         text = node_text(dag, node);
         return json_stringn_nocheck(text.data, text.len);
-    case NODE_ARRAY:
-        return container_of(dag, node, false);
     case NODE_OBJECT:
-        return container_of(dag, node, true);
+        if (part == PART_FIELDS)
+            return fieldset_known_of_node(known, node);
+        /* fall through */
+    case NODE_ARRAY:
+        return container_of(dag, known, node, part);
     default:
         return json_null();
     }
+}
+
+json_t *document_of(const struct dag *dag, node_t node) {
+    return part_of(dag, NULL, node, PART_OTHER);
+}
+
+json_t *document_of_object(const struct dag *dag, struct fieldset_known *known, node_t node) {
+    return part_of(dag, known, node, known ? PART_OBJECT : PART_OTHER);
 }
 
 static void write_metadata(struct json_writer *writer, const struct dag *dag, node_t metadata,

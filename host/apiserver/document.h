@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "apiserver/fieldset_known.h"
 #include "cache/node.h"
 
 /*
@@ -15,6 +16,11 @@
 json_t *document_of(const struct dag *dag, node_t node);
 /* Appends compact JSON; out->failed tells of no memory. */
 void document_text(const json_t *document, struct strbuf *out);
+/* The same of objects: the sets of their managedFields are those that are known (NULL: none), which
+ * many documents share. */
+json_t *document_of_object(const struct dag *dag, struct fieldset_known *known, node_t node);
+void document_object_text(const json_t *object, const struct fieldset_known *known,
+                          struct strbuf *out);
 /* A new reference to containers of its own; strings and numbers, which nobody changes in place, are
  * shared. NULL: NOMEM, or `document` is. */
 json_t *document_copy(const json_t *document);

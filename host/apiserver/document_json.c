@@ -2,7 +2,12 @@
 
 /* As jansson does it, but for its search for circles: a document has none. */
 
-static void write_value(struct json_writer *writer, const json_t *value);
+struct text {
+    struct json_writer writer;
+    const struct fieldset_known *known;
+};
+
+static void write_value(struct text *text, const json_t *value);
 
 static int append(const char *data, size_t len, void *out) {
     strbuf_add(out, data, len);
@@ -19,30 +24,41 @@ static void write_real(struct json_writer *writer, const json_t *value) {
     strbuf_finish(&text);
 }
 
-static void write_object(struct json_writer *writer, const json_t *object) {
+static void write_member(struct text *text, struct str key, const json_t *value) {
+    struct str fields = {0};
+    json_write_key(&text->writer, key);
+    if (text->known && str_is(key, "fieldsV1"))
+        fields = fieldset_known_text(text->known, value);
+    if (fields.data)
+        json_write_raw(&text->writer, fields);
+    else
+        write_value(text, value);
+}
+
+static void write_object(struct text *text, const json_t *object) {
     void *at = json_object_iter((json_t *)object);
-    json_write_object_begin(writer);
-    for (; at; at = json_object_iter_next((json_t *)object, at)) {
-        json_write_key(writer, str_n(json_object_iter_key(at), json_object_iter_key_len(at)));
-        write_value(writer, json_object_iter_value(at));
-    }
-    json_write_object_end(writer);
+    json_write_object_begin(&text->writer);
+    for (; at; at = json_object_iter_next((json_t *)object, at))
+        write_member(text, str_n(json_object_iter_key(at), json_object_iter_key_len(at)),
+                     json_object_iter_value(at));
+    json_write_object_end(&text->writer);
 }
 
-static void write_array(struct json_writer *writer, const json_t *array) {
-    json_write_array_begin(writer);
+static void write_array(struct text *text, const json_t *array) {
+    json_write_array_begin(&text->writer);
     for (size_t i = 0; i < json_array_size(array); i++)
-        write_value(writer, json_array_get(array, i));
-    json_write_array_end(writer);
+        write_value(text, json_array_get(array, i));
+    json_write_array_end(&text->writer);
 }
 
-static void write_value(struct json_writer *writer, const json_t *value) {
+static void write_value(struct text *text, const json_t *value) {
+    struct json_writer *writer = &text->writer;
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        write_object(writer, value);
+        write_object(text, value);
         break;
     case JSON_ARRAY:
-        write_array(writer, value);
+        write_array(text, value);
         break;
     case JSON_STRING:
         json_write_string(writer, str_n(json_string_value(value), json_string_length(value)));
@@ -63,9 +79,14 @@ static void write_value(struct json_writer *writer, const json_t *value) {
 }
 
 void document_text(const json_t *document, struct strbuf *out) {
-    struct json_writer writer;
-    json_writer_init(&writer, out);
-    write_value(&writer, document);
+    document_object_text(document, NULL, out);
+}
+
+void document_object_text(const json_t *object, const struct fieldset_known *known,
+                          struct strbuf *out) {
+    struct text text = {.known = known};
+    json_writer_init(&text.writer, out);
+    write_value(&text, object);
 }
 
 static json_t *copy_object(const json_t *object) {

@@ -125,5 +125,7 @@ int fieldset_parse(struct fieldset_builder *builder, const json_t *fields,
                    const struct fieldset **ret, struct error *err);
 /* Its leaves are one empty object: not to be changed in place. NULL: no memory. */
 json_t *fieldset_json(const struct fieldset *set);
+/* Appends the same as compact JSON. */
+void fieldset_write(const struct fieldset *set, struct strbuf *out);
 
 #endif

@@ -189,6 +189,51 @@ json_t *fieldset_json(const struct fieldset *set) {
     return fields;
 }
 
+static void write_field(struct strbuf *out, struct str name) {
+    char *at = strbuf_reserve(out, name.len + strlen("\"f:\":"));
+    if (at == NULL)
+        return;
+    memcpy(at, "\"f:", 3);
+    memcpy(at + 3, name.data, name.len);
+    memcpy(at + 3 + name.len, "\":", 3); /* and its NUL */
+    out->len += name.len + strlen("\"f:\":");
+}
+
+static void write_name(struct strbuf *out, const struct fieldset_element *element) {
+    struct json_writer writer;
+    struct strbuf name = {0};
+    if (element->kind == FIELDSET_FIELD && json_is_plain(element->name)) {
+        write_field(out, element->name);
+        return;
+    }
+    print_name(&name, element);
+    json_writer_init(&writer, out);
+    json_write_key(&writer, strbuf_view(&name));
+    out->failed |= name.failed;
+    strbuf_finish(&name);
+}
+
+static void write_set(struct strbuf *out, const struct fieldset *set, bool member) {
+    strbuf_addc(out, '{');
+    if (member)
+        strbuf_add(out, "\".\":{}", 6);
+    for (size_t i = 0; set && i < set->count; i++) {
+        const struct fieldset_entry *entry = &set->entries[i];
+        if (member || i > 0)
+            strbuf_addc(out, ',');
+        write_name(out, &entry->element);
+        if (entry->children)
+            write_set(out, entry->children, entry->member);
+        else
+            strbuf_add(out, "{}", 2);
+    }
+    strbuf_addc(out, '}');
+}
+
+void fieldset_write(const struct fieldset *set, struct strbuf *out) {
+    write_set(out, set, /* member= */ false);
+}
+
 void fieldset_element_print(struct strbuf *out, const struct fieldset_element *element) {
     switch (element->kind) {
     case FIELDSET_FIELD:

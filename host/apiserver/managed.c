@@ -31,7 +31,8 @@ static const struct fieldset status_set = {1, &status};
 
 void managed_work_init(struct managed_work *work, const struct schema *schema, bool status_split,
                        const struct managed_change *change, struct error *err) {
-    *work = (struct managed_work){.schema = schema, .change = change, .err = err};
+    *work = (struct managed_work){
+        .schema = schema, .change = change, .entries.known = change->known, .err = err};
     managed_walk_init(&work->walk, &work->pool, err);
     if (status_split)
         work->ignored = strcmp(change->subresource, "status") != 0 ? &status_set
@@ -107,10 +108,19 @@ void managed_work_take(struct managed_work *work, const struct managed_compariso
     }
 }
 
+static void reconcile(struct managed_work *work, struct managed_entry *entry) {
+    struct fieldset_form *form = entry->form;
+    if (form && form->fits && form->fits == work->schema)
+        return;
+    const struct fieldset *was = entry->set;
+    entry->set = managed_reconcile(&work->walk, managed_type_root(work->schema), was);
+    if (form && entry->set == was && !work->pool.failed)
+        fieldset_form_fits(form, work->schema);
+}
+
 void managed_work_reconcile(struct managed_work *work) {
     for (size_t i = 0; i < work->entries.count; i++)
-        work->entries.items[i].set = managed_reconcile(&work->walk, managed_type_root(work->schema),
-                                                       work->entries.items[i].set);
+        reconcile(work, &work->entries.items[i]);
 }
 
 /* --- update ----------------------------------------------------------------------------------- */
@@ -160,6 +170,8 @@ static void own_changes(struct managed_work *work, const struct managed_entry *s
     if (!entry)
         return;
     entry->set = fieldset_union(&work->pool, entry->set, mine);
+    if (fieldset_equal(entry->set, entry->stored_set))
+        entry->set = entry->stored_set;
     entry->time = self->time;
     managed_entries_cap(&work->entries, &work->pool);
 }

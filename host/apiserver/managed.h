@@ -1,7 +1,7 @@
 #ifndef MOONLET_APISERVER_MANAGED_H
 #define MOONLET_APISERVER_MANAGED_H
 
-#include "apiserver/schema.h"
+#include "apiserver/fieldset_known.h"
 
 /*
  * Managed: who set which field (metadata.managedFields), and server-side apply.
@@ -18,8 +18,9 @@ struct managed_change {
     bool builtin;            /* a Go type stands behind: its structs are there in an empty object */
     const char *api_version; /* that the client used */
     const char *subresource; /* "" or "status", "scale"... */
-    const char *told_version; /* in which conflicts are told; NULL: the other entry's */
-    const char *time;         /* RFC 3339, seconds */
+    const char *told_version;     /* in which conflicts are told; NULL: the other entry's */
+    const char *time;             /* RFC 3339, seconds */
+    struct fieldset_known *known; /* NULL: none */
 };
 
 /* Create, update and the other patches: sets now.metadata.managedFields from `old` (NULL: created).

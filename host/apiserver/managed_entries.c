@@ -28,7 +28,10 @@ static int parse_entry(struct managed_entries *entries, struct fieldset_builder 
         return error_set(err, ERROR_REJECTED,
                          "invalid fieldsType \"%s\" in managed fields entry %zu", type, at);
     const json_t *fields = json_object_get(from, "fieldsV1");
-    if (fields && fieldset_parse(builder, fields, &entry.set, err) < 0)
+    entry.form = fieldset_known_form(entries->known, fields);
+    if (entry.form)
+        entry.set = entry.form->set;
+    else if (fields && fieldset_parse(builder, fields, &entry.set, err) < 0)
         return error_prefix(err, "error decoding set");
     if (entries->stored) {
         entry.stored = (json_t *)fields;
@@ -42,10 +45,10 @@ static int parse_entry(struct managed_entries *entries, struct fieldset_builder 
 
 int managed_entries_parse(struct managed_entries *entries, struct fieldset_builder *builder,
                           const json_t *list, bool stored, struct error *err) {
-    *entries = (struct managed_entries){.stored = stored};
+    *entries = (struct managed_entries){.stored = stored, .known = entries->known};
     for (size_t i = 0; i < json_array_size(list); i++)
         if (parse_entry(entries, builder, json_array_get(list, i), i, err) < 0) {
-            *entries = (struct managed_entries){0};
+            *entries = (struct managed_entries){.known = entries->known};
             return ERROR_REJECTED;
         }
     return 0;
@@ -83,6 +86,7 @@ struct managed_entry *managed_entries_get(struct managed_entries *entries,
     *found = *like;
     found->set = found->stored_set = NULL;
     found->stored = NULL;
+    found->form = NULL;
     found->time = "";
     return found;
 }
@@ -164,9 +168,9 @@ void managed_entries_cap(struct managed_entries *entries, struct fieldset_pool *
     managed_entries_drop_empty(entries);
 }
 
-static json_t *entry_json(const struct managed_entry *entry) {
+static json_t *entry_json(struct fieldset_known *known, const struct managed_entry *entry) {
     bool same = entry->stored && entry->set == entry->stored_set;
-    json_t *fields = same ? json_incref(entry->stored) : fieldset_json(entry->set);
+    json_t *fields = same ? json_incref(entry->stored) : fieldset_known_of_set(known, entry->set);
     json_t *json = fields ? json_pack("{s:s, s:s, s:s, s:s}", "manager", entry->manager,
                                       "operation", entry->apply ? "Apply" : "Update", "apiVersion",
                                       entry->api_version, "time", entry->time)
@@ -193,7 +197,7 @@ int managed_entries_store(struct managed_entries *entries, json_t *object, struc
     qsort(entries->items, entries->count, sizeof *entries->items, compare_entries);
     list = json_array();
     for (size_t i = 0; list && i < entries->count; i++)
-        if (json_array_append_new(list, entry_json(&entries->items[i])) < 0) {
+        if (json_array_append_new(list, entry_json(entries->known, &entries->items[i])) < 0) {
             json_decref(list);
             list = NULL;
         }

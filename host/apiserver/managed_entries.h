@@ -1,7 +1,7 @@
 #ifndef MOONLET_APISERVER_MANAGED_ENTRIES_H
 #define MOONLET_APISERVER_MANAGED_ENTRIES_H
 
-#include "apiserver/fieldset.h"
+#include "apiserver/fieldset_known.h"
 
 /*
  * Entries of metadata.managedFields: who owns which set.
@@ -16,11 +16,13 @@ struct managed_entry { /* strings are borrowed from documents or the request; ne
     const struct fieldset *set;
     json_t *stored; /* FieldsV1 of stored_set, as fieldset_json() made it; borrowed, or NULL */
     const struct fieldset *stored_set;
+    struct fieldset_form *form; /* that of `stored`; lent, or NULL */
 };
 struct managed_entries { /* of a pool */
     struct managed_entry *items;
     size_t count, cap;
-    bool stored; /* they were read from an object that is stored */
+    bool stored;                  /* they were read from an object that is stored */
+    struct fieldset_known *known; /* borrowed, or NULL */
 };
 enum { MANAGED_MAX_UPDATERS = 10 };
 

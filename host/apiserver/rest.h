@@ -28,6 +28,7 @@ struct apiserver {
     struct http_transport *webhooks; /* NULL: none */
     struct list trusts;              /* webhook.c: CAs of webhooks */
     struct dag *dag;
+    struct fieldset_known *known;
     struct journal *journal; /* NULL: in memory */
     struct storage *storage;
     struct kinds *kinds;

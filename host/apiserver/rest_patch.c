@@ -79,7 +79,8 @@ int apply_compute(struct api_exchange *x, const json_t *live, const json_t *appl
                                  .api_version = kind->api_version,
                                  .subresource = x->request.subresource,
                                  .told_version = told_version,
-                                 .time = time};
+                                 .time = time,
+                                 .known = x->server->known};
     json_t *now = managed_apply(kind->schema, live, applied, kind->subresources & KIND_STATUS, &how,
                                 x->request.force, &causes, &err);
     if (now == NULL)

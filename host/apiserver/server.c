@@ -31,7 +31,7 @@ static int stored_text(struct apiserver *server, const struct api_kind *storage,
     int rc = document_set_meta(object, "resourceVersion", revision);
     if (storage)
         rc |= json_object_set_new(object, "apiVersion", json_string(storage->api_version));
-    document_text(object, text);
+    document_object_text(object, server->known, text);
     return rc || text->failed ? ERROR_NOMEM : 0;
 }
 

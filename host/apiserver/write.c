@@ -15,7 +15,7 @@ int write_load(struct api_exchange *x, node_t *ret_node) {
     json_decref(change->old);
     node_unref(dag, change->seen);
     change->seen = node == NODE_NONE ? NODE_NONE : node_ref(dag, node);
-    change->old = node == NODE_NONE ? NULL : document_of(dag, node);
+    change->old = node == NODE_NONE ? NULL : document_of_object(dag, x->server->known, node);
     *ret_node = node;
     if (node == NODE_NONE)
         return exchange_refuse(x, status_not_found(x->kind->resource, x->request.name));
@@ -106,7 +106,8 @@ static int manage(struct api_exchange *x, const json_t *old) {
                                  .builtin = kind->resource->builtin,
                                  .api_version = kind->api_version,
                                  .subresource = x->request.subresource,
-                                 .time = time};
+                                 .time = time,
+                                 .known = x->server->known};
     if (x->change.managed)
         return 0;
     if (managed_update(kind->schema, old, x->change.now, kind->subresources & KIND_STATUS, &how,
