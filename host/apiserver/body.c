@@ -90,7 +90,7 @@ int body_parse(struct api_exchange *x, json_t **ret) {
     if (yaml)
         *ret = parse_yaml(request->body, &err);
     else if (!type[0] || request_is_type(type, "application/json") || strstr(type, "+json"))
-        *ret = document_parse(request->body, &err);
+        *ret = document_parse_object(request->body, x->server->known, &err);
     else
         return unsupported(x);
     if (json_is_null(*ret) && !is_patch(x)) /* an object without anything */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/document_part.h"
 #include "base/mem.h"
 
 static json_t *number_of(struct str text) {
@@ -12,34 +13,16 @@ static json_t *number_of(struct str text) {
     return number;
 }
 
-/* Where in an object we are, as far as field sets are below. */
-enum part { PART_OTHER, PART_OBJECT, PART_METADATA, PART_ENTRIES, PART_ENTRY, PART_FIELDS };
-
-static enum part part_below(enum part part, struct str key) {
-    switch (part) {
-    case PART_OBJECT:
-        return str_is(key, "metadata") ? PART_METADATA : PART_OTHER;
-    case PART_METADATA:
-        return str_is(key, "managedFields") ? PART_ENTRIES : PART_OTHER;
-    case PART_ENTRY:
-        return str_is(key, "fieldsV1") ? PART_FIELDS : PART_OTHER;
-    default:
-        return PART_OTHER;
-    }
-}
-
 static json_t *part_of(const struct dag *dag, struct fieldset_known *known, node_t node,
-                       enum part part);
+                       enum document_part part);
 
 static json_t *container_of(const struct dag *dag, struct fieldset_known *known, node_t node,
-                            enum part part) {
+                            enum document_part part) {
     bool object = node_type(dag, node) == NODE_OBJECT;
     json_t *into = object ? json_object() : json_array();
     for (size_t i = 0; into && i < node_count(dag, node); i++) {
         struct str key = object ? node_key_at(dag, node, i) : str_of("");
-        enum part below = object                 ? part_below(part, key)
-                          : part == PART_ENTRIES ? PART_ENTRY
-                                                 : PART_OTHER;
+        enum document_part below = object ? document_member(part, key) : document_item(part);
         json_t *value = part_of(dag, known, node_at(dag, node, i), below);
         if (object ? json_object_setn_new_nocheck(into, key.data, key.len, value) < 0
                    : json_array_append_new(into, value) < 0) {
@@ -51,7 +34,7 @@ static json_t *container_of(const struct dag *dag, struct fieldset_known *known,
 }
 
 static json_t *part_of(const struct dag *dag, struct fieldset_known *known, node_t node,
-                       enum part part) {
+                       enum document_part part) {
     int64_t whole = 0;
     double real = 0;
     struct str text;
@@ -72,7 +55,7 @@ static json_t *part_of(const struct dag *dag, struct fieldset_known *known, node
         text = node_text(dag, node);
         return json_stringn_nocheck(text.data, text.len);
     case NODE_OBJECT:
-        if (part == PART_FIELDS)
+        if (part == DOCUMENT_FIELDS)
             return fieldset_known_of_node(known, node);
         /* fall through */
     case NODE_ARRAY:
@@ -83,11 +66,11 @@ static json_t *part_of(const struct dag *dag, struct fieldset_known *known, node
 }
 
 json_t *document_of(const struct dag *dag, node_t node) {
-    return part_of(dag, NULL, node, PART_OTHER);
+    return part_of(dag, NULL, node, DOCUMENT_OTHER);
 }
 
 json_t *document_of_object(const struct dag *dag, struct fieldset_known *known, node_t node) {
-    return part_of(dag, known, node, known ? PART_OBJECT : PART_OTHER);
+    return part_of(dag, known, node, known ? DOCUMENT_OBJECT : DOCUMENT_OTHER);
 }
 
 static void write_metadata(struct json_writer *writer, const struct dag *dag, node_t metadata,

@@ -19,6 +19,8 @@ void document_text(const json_t *document, struct strbuf *out);
 /* The same of objects: the sets of their managedFields are those that are known (NULL: none), which
  * many documents share. */
 json_t *document_of_object(const struct dag *dag, struct fieldset_known *known, node_t node);
+json_t *document_parse_object(struct str text, const struct fieldset_known *known,
+                              struct error *err);
 void document_object_text(const json_t *object, const struct fieldset_known *known,
                           struct strbuf *out);
 /* A new reference to containers of its own; strings and numbers, which nobody changes in place, are

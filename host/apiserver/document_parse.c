@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "apiserver/document.h"
+#include "apiserver/document_part.h"
 #include "base/mem.h"
 #include "json/scan.h"
 
@@ -11,10 +12,11 @@
  */
 struct reader {
     struct json_scanner scanner;
-    struct error err; /* nobody's */
+    const struct fieldset_known *known; /* NULL: none */
+    struct error err;                   /* nobody's */
 };
 
-static json_t *next_value(struct reader *reader, enum json_token token);
+static json_t *next_value(struct reader *reader, enum json_token token, enum document_part part);
 
 /* NULL: too long, or too large. */
 static json_t *number_of(struct str text) {
@@ -34,9 +36,26 @@ static bool is_plain(const struct reader *reader, struct str key) {
     return key.data >= reader->scanner.start && key.data < reader->scanner.end;
 }
 
-static json_t *first_value(struct reader *reader) {
+/* The field set that comes next; NULL, and nothing has been read, when it is not known. */
+static json_t *known_fields(struct reader *reader) {
+    struct json_scanner *scanner = &reader->scanner, before = *scanner;
+    struct str raw;
+    json_t *fields = NULL;
+    if (json_skip(scanner, &raw, &reader->err) == 0)
+        fields = fieldset_known_of_text(reader->known, raw);
+    if (fields)
+        return fields;
+    before.scratch = scanner->scratch;
+    *scanner = before;
+    return NULL;
+}
+
+static json_t *first_value(struct reader *reader, enum document_part part) {
     enum json_token token;
-    return json_next(&reader->scanner, &token, &reader->err) == 0 ? next_value(reader, token)
+    json_t *fields = part == DOCUMENT_FIELDS ? known_fields(reader) : NULL;
+    if (fields)
+        return fields;
+    return json_next(&reader->scanner, &token, &reader->err) == 0 ? next_value(reader, token, part)
                                                                   : NULL;
 }
 
@@ -44,13 +63,14 @@ static json_t *first_value(struct reader *reader) {
 static int add_escaped(struct reader *reader, json_t *object, struct str key) {
     char *copy = mem_strndup(key.data, key.len);
     int rc = copy && strlen(copy) == key.len
-                 ? json_object_setn_new_nocheck(object, copy, key.len, first_value(reader))
+                 ? json_object_setn_new_nocheck(object, copy, key.len,
+                                                first_value(reader, DOCUMENT_OTHER))
                  : -1;
     mem_free(copy);
     return rc;
 }
 
-static json_t *object_of(struct reader *reader) {
+static json_t *object_of(struct reader *reader, enum document_part part) {
     json_t *object = json_object();
     enum json_token token;
     size_t count = 0;
@@ -61,7 +81,8 @@ static json_t *object_of(struct reader *reader) {
         if (token != JSON_TOKEN_KEY)
             break;
         if (is_plain(reader, key)
-                ? json_object_setn_new_nocheck(object, key.data, key.len, first_value(reader)) < 0
+                ? json_object_setn_new_nocheck(object, key.data, key.len,
+                                               first_value(reader, document_member(part, key))) < 0
                 : add_escaped(reader, object, key) < 0)
             break;
         count++;
@@ -70,26 +91,26 @@ static json_t *object_of(struct reader *reader) {
     return NULL;
 }
 
-static json_t *array_of(struct reader *reader) {
+static json_t *array_of(struct reader *reader, enum document_part part) {
     json_t *array = json_array();
     enum json_token token;
     while (array && json_next(&reader->scanner, &token, &reader->err) == 0) {
         if (token == JSON_TOKEN_ARRAY_END)
             return array;
-        if (json_array_append_new(array, next_value(reader, token)) < 0)
+        if (json_array_append_new(array, next_value(reader, token, document_item(part))) < 0)
             break;
     }
     json_decref(array);
     return NULL;
 }
 
-static json_t *next_value(struct reader *reader, enum json_token token) {
+static json_t *next_value(struct reader *reader, enum json_token token, enum document_part part) {
     struct str text = reader->scanner.text;
     switch (token) {
     case JSON_TOKEN_OBJECT_BEGIN:
-        return object_of(reader);
+        return object_of(reader, part);
     case JSON_TOKEN_ARRAY_BEGIN:
-        return array_of(reader);
+        return array_of(reader, part);
     case JSON_TOKEN_STRING:
         return json_stringn_nocheck(text.data, text.len);
     case JSON_TOKEN_NUMBER:
@@ -105,13 +126,13 @@ static json_t *next_value(struct reader *reader, enum json_token token) {
     }
 }
 
-static json_t *read_document(struct str text) {
-    struct reader reader;
+static json_t *read_document(struct str text, const struct fieldset_known *known) {
+    struct reader reader = {.known = known};
     enum json_token token;
     json_t *document = NULL;
     json_scanner_init(&reader.scanner, text.data, text.len);
     if (json_next(&reader.scanner, &token, &reader.err) == 0)
-        document = next_value(&reader, token);
+        document = next_value(&reader, token, known ? DOCUMENT_OBJECT : DOCUMENT_OTHER);
     if (document &&
         (json_next(&reader.scanner, &token, &reader.err) < 0 || token != JSON_TOKEN_END)) {
         json_decref(document);
@@ -122,8 +143,13 @@ static json_t *read_document(struct str text) {
 }
 
 json_t *document_parse(struct str text, struct error *err) {
+    return document_parse_object(text, NULL, err);
+}
+
+json_t *document_parse_object(struct str text, const struct fieldset_known *known,
+                              struct error *err) {
     json_error_t why;
-    json_t *document = text.len > 0 ? read_document(text) : NULL;
+    json_t *document = text.len > 0 ? read_document(text, known) : NULL;
     if (document == NULL)
         document = json_loadb(text.data ? text.data : "", text.len,
                               JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
