@@ -7,18 +7,6 @@
 
 #include "base/mem.h"
 
-struct str str_of(const char *text) {
-    return (struct str){text ? text : "", text ? strlen(text) : 0};
-}
-
-bool str_equal(struct str a, struct str b) {
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
-bool str_is(struct str a, const char *text) {
-    return str_equal(a, str_of(text));
-}
-
 int str_compare(struct str a, struct str b) {
     size_t common = a.len < b.len ? a.len : b.len;
     int order = common ? memcmp(a.data, b.data, common) : 0;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * Strings: a view of bytes and a growing buffer.
@@ -22,9 +23,17 @@ struct str {
 static inline struct str str_n(const char *data, size_t len) {
     return (struct str){data, len};
 }
-struct str str_of(const char *text); /* NULL gives the empty view */
-bool str_equal(struct str a, struct str b);
-bool str_is(struct str a, const char *text);
+/* NULL gives the empty view. Of a literal nothing is left to do when the program runs, which is why
+ * these three are here. */
+static inline struct str str_of(const char *text) {
+    return (struct str){text ? text : "", text ? strlen(text) : 0};
+}
+static inline bool str_equal(struct str a, struct str b) {
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+static inline bool str_is(struct str a, const char *text) {
+    return str_equal(a, str_of(text));
+}
 int str_compare(struct str a, struct str b); /* bytewise, as strcmp */
 bool str_starts_with(struct str text, const char *prefix);
 bool str_ends_with(struct str text, const char *suffix);
