@@ -21,6 +21,10 @@ void document_text(const json_t *document, struct strbuf *out);
 json_t *document_of_object(const struct dag *dag, struct fieldset_known *known, node_t node);
 json_t *document_parse_object(struct str text, const struct fieldset_known *known,
                               struct error *err);
+/* One reference; `like` is a node that it may be like, or NODE_NONE. NODE_NONE: REJECTED (too
+ * deep), NOMEM. */
+node_t document_node(struct dag *dag, struct fieldset_known *known, const json_t *object,
+                     node_t like, struct error *err);
 void document_object_text(const json_t *object, const struct fieldset_known *known,
                           struct strbuf *out);
 /* A new reference to containers of its own; strings and numbers, which nobody changes in place, are

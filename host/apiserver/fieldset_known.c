@@ -88,6 +88,27 @@ struct str fieldset_known_text(const struct fieldset_known *known, const json_t 
     return form ? form->form.text : (struct str){0};
 }
 
+node_t fieldset_known_node(const struct fieldset_known *known, const json_t *document) {
+    const struct known_form *form = find(known, document);
+    return form ? form->node : NODE_NONE;
+}
+
+static void bind_node(struct fieldset_known *known, struct known_form *form, node_t node) {
+    if (node == NODE_NONE || form->node != NODE_NONE)
+        return;
+    form->node = node;
+    if (map_set(&known->nodes, node_key(&form->node), form, NULL) < 0)
+        form->node = NODE_NONE;
+    else
+        node_ref(known->dag, node);
+}
+
+void fieldset_known_bind(struct fieldset_known *known, const json_t *document, node_t node) {
+    struct known_form *form = find(known, document);
+    if (form)
+        bind_node(known, form, node);
+}
+
 static void read_set(struct known_form *form) {
     struct fieldset_builder builder = {.pool = &form->pool};
     struct error unused;
@@ -193,12 +214,7 @@ json_t *fieldset_known_of_node(struct fieldset_known *known, node_t fields) {
     if (form)
         return json_incref(form->form.document);
     json_t *document = decode(known, fields, &form);
-    if (document == NULL || form == NULL || form->node != NODE_NONE)
-        return document;
-    form->node = fields;
-    if (map_set(&known->nodes, node_key(&form->node), form, NULL) < 0)
-        form->node = NODE_NONE;
-    else
-        node_ref(known->dag, fields);
+    if (document && form)
+        bind_node(known, form, fields);
     return document;
 }

@@ -31,6 +31,9 @@ struct fieldset_form {
 struct fieldset_form *fieldset_known_form(struct fieldset_known *known, const json_t *document);
 /* The text of a document that came from here, or one without data. */
 struct str fieldset_known_text(const struct fieldset_known *known, const json_t *document);
+/* The node of a document that came from here, lent; NODE_NONE: it did not, or was never bound. */
+node_t fieldset_known_node(const struct fieldset_known *known, const json_t *document);
+void fieldset_known_bind(struct fieldset_known *known, const json_t *document, node_t node);
 void fieldset_form_fits(struct fieldset_form *form, const struct schema *schema);
 
 /* Documents, new references. NULL: NOMEM; of a text: it is not known. */

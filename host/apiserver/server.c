@@ -48,6 +48,17 @@ static void tell(struct apiserver *server, const struct storage_key *key, node_t
     collector_changed(server->collector, key, old, now);
 }
 
+static int put_document(struct apiserver *server, const struct storage_key *key,
+                        const json_t *object, struct str text, struct error *err) {
+    node_t like = storage_like(server->storage, key);
+    node_t node = document_node(server->dag, server->known, object, like, err);
+    if (node == NODE_NONE)
+        return err->code;
+    int rc = storage_put_node(server->storage, key, node, text, err);
+    node_unref(server->dag, node);
+    return rc;
+}
+
 int server_put(struct apiserver *server, const struct storage_key *key, json_t *object,
                struct strbuf *ret_text, struct error *err) {
     struct strbuf text = {0};
@@ -56,7 +67,7 @@ int server_put(struct apiserver *server, const struct storage_key *key, json_t *
     if (rc < 0)
         error_set(err, rc, "no memory for an object");
     else
-        rc = storage_put(server->storage, key, strbuf_view(&text), err);
+        rc = put_document(server, key, object, strbuf_view(&text), err);
     if (rc == 0)
         tell(server, key, old, storage_get(server->storage, key, NULL));
     if (rc == 0 && ret_text)

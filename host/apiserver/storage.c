@@ -53,12 +53,24 @@ node_t storage_get(const struct storage *storage, const struct storage_key *key,
     return entry->node;
 }
 
-node_t storage_parse(struct storage *storage, const struct storage_entry *entry,
-                     const struct storage_place *place, struct str json, struct error *err) {
+static node_t like_of(const struct storage_entry *entry, const struct storage_place *place) {
     const struct storage_entry *like = entry           ? entry
                                        : place->before ? place->before
                                                        : *place->links[0];
-    struct dag_guess guess = {.like = like ? like->node : NODE_NONE};
+    return like ? like->node : NODE_NONE;
+}
+
+node_t storage_like(const struct storage *storage, const struct storage_key *key) {
+    struct storage_resource *resource = storage_resource_peek(storage, key->resource);
+    struct storage_place place;
+    if (resource == NULL)
+        return NODE_NONE;
+    return like_of(storage_index_find(&resource->index, storage->dag, key, &place), &place);
+}
+
+node_t storage_parse(struct storage *storage, const struct storage_entry *entry,
+                     const struct storage_place *place, struct str json, struct error *err) {
+    struct dag_guess guess = {.like = like_of(entry, place)};
     node_t node = dag_parse_like(storage->dag, json, /* drop= */ 0, &guess, err);
     if (node == NODE_NONE || node_type(storage->dag, node) == NODE_OBJECT)
         return node;
@@ -83,14 +95,16 @@ static void put_done(struct storage *storage, struct storage_resource *resource,
 }
 
 int storage_change_put(struct storage *storage, struct storage_resource *resource,
-                       const struct storage_key *key, struct str json, struct error *err) {
+                       const struct storage_key *key, node_t made, struct str json,
+                       struct error *err) {
     struct dag *dag = storage->dag;
     struct storage_place place;
     if (storage_history_reserve(storage, err) < 0)
         return err->code;
     struct storage_entry *entry = storage_index_find(&resource->index, dag, key, &place);
     struct storage_entry *created = NULL;
-    node_t node = storage_parse(storage, entry, &place, json, err);
+    node_t node =
+        made == NODE_NONE ? storage_parse(storage, entry, &place, json, err) : node_ref(dag, made);
     if (node == NODE_NONE)
         return err->code;
     if (entry == NULL)
@@ -135,13 +149,18 @@ int storage_change_delete(struct storage *storage, struct storage_resource *reso
     return 0;
 }
 
-int storage_put(struct storage *storage, const struct storage_key *key, struct str json,
-                struct error *err) {
+int storage_put_node(struct storage *storage, const struct storage_key *key, node_t node,
+                     struct str json, struct error *err) {
     struct storage_resource *resource = storage_resource_need(storage, key->resource, err);
-    if (resource == NULL || storage_change_put(storage, resource, key, json, err) < 0)
+    if (resource == NULL || storage_change_put(storage, resource, key, node, json, err) < 0)
         return err->code;
     storage_tell(storage);
     return 0;
+}
+
+int storage_put(struct storage *storage, const struct storage_key *key, struct str json,
+                struct error *err) {
+    return storage_put_node(storage, key, NODE_NONE, json, err);
 }
 
 int storage_delete(struct storage *storage, const struct storage_key *key, struct str last,

@@ -54,6 +54,12 @@ node_t storage_get(const struct storage *storage, const struct storage_key *key,
  * JSON object), INVALID (resource), NOT_FOUND (delete), UNAVAILABLE (the disk). */
 int storage_put(struct storage *storage, const struct storage_key *key, struct str json,
                 struct error *err);
+/* The same for who has made the node that the JSON stands for, which stays his. */
+int storage_put_node(struct storage *storage, const struct storage_key *key, node_t node,
+                     struct str json, struct error *err);
+/* An object that the next one of that key may be like: its last version or a neighbour, as
+ * storage_get() gives it. */
+node_t storage_like(const struct storage *storage, const struct storage_key *key);
 int storage_delete(struct storage *storage, const struct storage_key *key, struct str last,
                    struct error *err);
 

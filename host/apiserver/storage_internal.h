@@ -90,9 +90,10 @@ struct storage_resource *storage_resource_named(struct storage *storage, struct 
 void storage_resources_init(struct storage *storage);
 void storage_resources_finish(struct storage *storage);
 
-/* As storage_put() and storage_delete(), but nobody is told. */
+/* As storage_put_node() (NODE_NONE: to be parsed) and storage_delete(), but nobody is told. */
 int storage_change_put(struct storage *storage, struct storage_resource *resource,
-                       const struct storage_key *key, struct str json, struct error *err);
+                       const struct storage_key *key, node_t made, struct str json,
+                       struct error *err);
 int storage_change_delete(struct storage *storage, struct storage_resource *resource,
                           const struct storage_key *key, struct str last, struct error *err);
 /* One reference to the object; most bytes are those of its last version, or of its neighbour. */

@@ -49,7 +49,7 @@ static int each(void *context, const struct journal_record *record, struct error
                          (unsigned long long)record->revision,
                          (unsigned long long)storage->revision);
     int rc = record->type == JOURNAL_PUT
-                 ? storage_change_put(storage, resource, &key, record->json, err)
+                 ? storage_change_put(storage, resource, &key, NODE_NONE, record->json, err)
                  : storage_change_delete(storage, resource, &key, record->json, err);
     storage->told = storage->revision;
     storage_history_trim(storage);

@@ -66,6 +66,30 @@ node_t dag_parse_like(struct dag *dag, struct str json, int drop, const struct d
 /* The same for one value with more bytes behind it; *ret_len is its length. */
 node_t dag_parse_value(struct dag *dag, struct str json, int drop, const struct dag_guess *guess,
                        size_t *ret_len, struct error *err);
+/*
+ * The same of values that come one by one: nothing is printed to be parsed. `like` (NODE_NONE = no
+ * idea) is what a value may be, which makes it cheap when it is that. Each gives one reference, or
+ * NODE_NONE: NOMEM. Core thread; nothing is parsed while a level is open.
+ */
+node_t dag_make_string(struct dag *dag, struct str text, node_t like);
+node_t dag_make_int(struct dag *dag, int64_t value, node_t like);
+node_t dag_make_number(struct dag *dag, struct str text); /* a JSON number */
+node_t dag_make_word(enum node_type type);                /* null, false, true */
+/* An array or object that is open; inner ones are ended first. */
+struct dag_level {
+    struct dag *dag;
+    node_t like;
+    uint32_t at; /* what is expected next in `like` */
+    size_t first, first_key;
+    bool object, same_keys, same, failed;
+};
+void dag_level_begin(struct dag_level *level, struct dag *dag, enum node_type type, node_t like);
+/* What the member's value, or the next item, may be like. No key comes twice. */
+node_t dag_level_key(struct dag_level *level, struct str key);
+node_t dag_level_item(struct dag_level *level);
+/* Takes the value (NODE_NONE: there was no memory for it); `guess` is what it was thought to be. */
+void dag_level_add(struct dag_level *level, node_t value, node_t guess);
+node_t dag_level_end(struct dag_level *level);
 /* A copy of object `from` with `key` set to `value` (NODE_NONE removes it); `from` NODE_NONE is
  * {}. Takes no references from the caller; gives one. Core thread. */
 node_t dag_with(struct dag *dag, node_t from, struct str key, node_t value, struct error *err);

@@ -106,6 +106,40 @@ static void a_node_that_is_no_set_is_a_document_still(void **state) {
     finish(&bench);
 }
 
+#define ENTRIES "[{\"fieldsV1\":" FIELDS "}]"
+#define OBJECT                                                                                     \
+    "{\"metadata\":{\"managedFields\":" ENTRIES "},\"spec\":{\"managedFields\":" ENTRIES "}}"
+
+/* Where it is not shared, it may be changed. */
+static void known_sets_are_shared_where_they_are_managed_fields(void **state) {
+    struct bench bench;
+    struct error err;
+    struct strbuf text = {0};
+    (void)state;
+    init(&bench);
+    json_t *known = fieldset_known_of_set(bench.known, set_of(&bench));
+    node_t node = node_of(&bench, OBJECT);
+    json_t *objects[] = {document_parse_object(str_of(OBJECT), bench.known, &err),
+                         document_of_object(bench.dag, bench.known, node)};
+    for (int i = 0; i < 2; i++) {
+        const json_t *managed = document_path(objects[i], "metadata.managedFields");
+        const json_t *other = document_path(objects[i], "spec.managedFields");
+        assert_ptr_equal(json_object_get(json_array_get(managed, 0), "fieldsV1"), known);
+        assert_ptr_not_equal(json_object_get(json_array_get(other, 0), "fieldsV1"), known);
+        strbuf_clear(&text);
+        document_object_text(objects[i], bench.known, &text);
+        assert_string_equal(text.data, OBJECT);
+        node_t again = document_node(bench.dag, bench.known, objects[i], NODE_NONE, &err);
+        assert_int_equal(again, node);
+        node_unref(bench.dag, again);
+        json_decref(objects[i]);
+    }
+    strbuf_finish(&text);
+    node_unref(bench.dag, node);
+    json_decref(known);
+    finish(&bench);
+}
+
 static void too_many_are_forgotten_and_documents_stay(void **state) {
     enum { MANY = 4000 };
     struct bench bench;
@@ -158,6 +192,7 @@ int main(void) {
         cmocka_unit_test(a_known_set_is_one_document),
         cmocka_unit_test(a_document_that_came_from_elsewhere_is_not_known),
         cmocka_unit_test(a_node_that_is_no_set_is_a_document_still),
+        cmocka_unit_test(known_sets_are_shared_where_they_are_managed_fields),
         cmocka_unit_test(too_many_are_forgotten_and_documents_stay),
         cmocka_unit_test(without_memory_nothing_wrong_is_known),
     };
