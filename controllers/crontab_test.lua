@@ -95,17 +95,6 @@ t.chaos("its definition is established, whatever happens on the way", { seeds = 
   t.equal(crd.spec.conversion.strategy, "Webhook")
 end)
 
--- What a person does who is refused. On a network that is too bad for anything it ends all the same.
-local function insist(sim, f)
-  for try = 1, 200 do
-    local ok, object = pcall(f)
-    if ok then return object end
-    if try == 60 then sim:calm() end
-    sim:advance "1s"
-  end
-  return f()
-end
-
 t.chaos("whoever reads it in another version reads it whole, or not at all", { seeds = 30 }, function(sim)
   sim:load "crontab.lua"
   make(sim, "v1", { schedule = { minute = "7" }, suspend = true })
@@ -114,10 +103,10 @@ t.chaos("whoever reads it in another version reads it whole, or not at all", { s
     t.equal({ old.spec.cronSpec, old.metadata.annotations["example.com/suspended"] }, { "7 * * * *", "true" })
     return old
   end
-  insist(sim, read)
+  sim:retry(read)
   sim:restart()
-  local old = insist(sim, read)
-  insist(sim, function() return sim:patch(old, { spec = { cronSpec = "8 * * * *" } }) end)
+  local old = sim:retry(read)
+  sim:retry(function() return sim:patch(old, { spec = { cronSpec = "8 * * * *" } }) end)
   local newest = sim:get(kind "v1", "nightly")
   t.equal({ newest.spec.schedule.minute, newest.spec.suspend }, { "8", true })
 end)

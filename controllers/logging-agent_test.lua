@@ -170,27 +170,16 @@ t.case("is registered with the server while it is loaded, and not afterwards", f
   t.equal(names(create(sim, ASKS)), { "web" })
 end)
 
--- What a person does who is refused. On a network that is too bad for anything it ends all the same.
-local function insist(sim, f)
-  for try = 1, 200 do
-    local ok, object = pcall(f)
-    if ok then return object end
-    if try == 60 then sim:calm() end
-    sim:advance "1s"
-  end
-  return f()
-end
-
 t.chaos("once registered, no Deployment that asks is without its agent", { seeds = 30 }, function(sim)
   sim:load "logging-agent.lua"
-  insist(sim, function() assert(sim:get(CONFIGURATION, "moonlet-logging-agent")) end)
+  sim:retry(function() assert(sim:get(CONFIGURATION, "moonlet-logging-agent")) end)
   t.always(function()
     local web = sim:get("apps/v1/Deployment", "web")
     if web then t.equal(names(web), { "web", "logging-agent" }) end
   end)
-  insist(sim, function() return create(sim, ASKS) end)
+  sim:retry(function() return create(sim, ASKS) end)
   sim:restart()
-  insist(sim, function()
+  sim:retry(function()
     local web = sim:get("apps/v1/Deployment", "web")
     web.spec.template.spec.containers[2] = nil
     return sim:update(web)

@@ -100,6 +100,22 @@ function Sim:calm()
   ask("sim:calm", "calm")
 end
 
+--- Calls `f` until it raises nothing, a second apart, as a person does who is refused: 200 times at the most,
+--- and after 60 of them without faults (sim:calm). Gives what `f` gives, raises what the last call raised.
+---@generic T
+---@param f fun(): T
+---@return T
+function Sim:retry(f)
+  check.argument(f, "function", "sim:retry: f")
+  for count = 1, 200 do
+    local ok, result = pcall(f)
+    if ok then return result end
+    if count == 60 then self:calm() end
+    self:advance(1)
+  end
+  return f()
+end
+
 --- That fault happens at its next chances.
 ---@param name string
 ---@param times? integer
