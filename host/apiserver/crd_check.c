@@ -28,10 +28,7 @@ size_t crd_push(struct crd_check *check, const char *format, ...) {
 }
 
 void crd_pop(struct crd_check *check, size_t before) {
-    if (check->path.data && before <= check->path.len) {
-        check->path.len = before;
-        check->path.data[before] = 0;
-    }
+    strbuf_cut(&check->path, before);
 }
 
 /* Names */

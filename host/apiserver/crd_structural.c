@@ -253,12 +253,6 @@ static void check_level(struct crd_check *check, const json_t *schema, enum leve
 static void check_complete(struct crd_check *check, const json_t *nested, const json_t *schema,
                            struct strbuf *said);
 
-static void cut(struct strbuf *said, size_t before) {
-    said->len = before;
-    if (said->data)
-        said->data[before] = 0;
-}
-
 static void check_complete_member(struct crd_check *check, const json_t *nested,
                                   const json_t *schema, struct strbuf *said) {
     if (!json_is_object(nested))
@@ -287,9 +281,9 @@ static void check_complete_junctors(struct crd_check *check, const json_t *neste
             size_t list = said->len;
             strbuf_printf(said, "[%zu]", i);
             check_complete(check, item, schema, said);
-            cut(said, list);
+            strbuf_cut(said, list);
         }
-        cut(said, before);
+        strbuf_cut(said, before);
     }
 }
 
@@ -303,14 +297,14 @@ static void check_complete(struct crd_check *check, const json_t *nested, const 
     check_complete_member(check, json_object_get(nested, "items"), json_object_get(schema, "items"),
                           said);
     crd_pop(check, before);
-    cut(said, text);
+    strbuf_cut(said, text);
     json_object_foreach(properties, name, property) {
         before = crd_push(check, ".properties[%s]", name);
         strbuf_printf(said, ".properties[%s]", name);
         check_complete_member(check, property,
                               json_object_get(json_object_get(schema, "properties"), name), said);
         crd_pop(check, before);
-        cut(said, text);
+        strbuf_cut(said, text);
     }
 }
 

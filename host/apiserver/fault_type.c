@@ -158,12 +158,6 @@ static size_t push(struct search *search, const char *key) {
     return before;
 }
 
-static void pop(struct search *search, size_t before) {
-    search->path.len = before;
-    if (search->path.data)
-        search->path.data[before] = 0;
-}
-
 static bool look_into(struct search *search, const struct schema *schema, const json_t *object) {
     const char *key, *owner = search->owner, *name = schema_refers_to(schema);
     bool map = schema_is_map(schema), found = false;
@@ -174,7 +168,7 @@ static bool look_into(struct search *search, const struct schema *schema, const 
         const struct schema *member = schema_member(schema, str_of(key));
         size_t before = map ? search->path.len : push(search, key);
         found = member && look_at(search, member, value);
-        pop(search, before);
+        strbuf_cut(&search->path, before);
         if (found)
             break;
     }

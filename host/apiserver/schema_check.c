@@ -55,10 +55,7 @@ size_t check_push_index(struct check *check, size_t index) {
 }
 
 void check_pop(struct check *check, size_t before) {
-    if (check->path.data && before <= check->path.len) {
-        check->path.len = before;
-        check->path.data[before] = 0;
-    }
+    strbuf_cut(&check->path, before);
 }
 
 /* Types */

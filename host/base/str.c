@@ -153,6 +153,13 @@ void strbuf_vprintf(struct strbuf *buf, const char *format, va_list args) {
     va_end(again);
 }
 
+void strbuf_cut(struct strbuf *buf, size_t len) {
+    if (len >= buf->len)
+        return;
+    buf->len = len;
+    buf->data[len] = '\0';
+}
+
 char *strbuf_take(struct strbuf *buf) {
     if (!buf->failed && buf->data == NULL)
         strbuf_add(buf, "", 0);

@@ -70,6 +70,8 @@ static inline void strbuf_addc(struct strbuf *buf, char c) {
 /* Hands the text over (mem_free it) and leaves the buffer empty. NULL when an append failed. */
 char *strbuf_take(struct strbuf *buf);
 struct str strbuf_view(const struct strbuf *buf);
+/* Keeps the first `len` bytes; where there are fewer, all of them. */
+void strbuf_cut(struct strbuf *buf, size_t len);
 /* Drops the first `len` bytes. */
 void strbuf_consume(struct strbuf *buf, size_t len);
 

@@ -97,10 +97,7 @@ static void compare(struct walk *walk, node_t before, node_t after);
 
 static void step(struct walk *walk, size_t len, node_t before, node_t after) {
     compare(walk, before, after);
-    if (!walk->path.failed) {
-        walk->path.len = len;
-        walk->path.data[len] = '\0';
-    }
+    strbuf_cut(&walk->path, len);
 }
 
 static void compare_objects(struct walk *walk, node_t before, node_t after) {

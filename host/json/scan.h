@@ -10,7 +10,7 @@
  * JSON scanner of the data path: a pull parser over bytes that are all there (RFC 8259).
  *
  * Is:      tokens over the caller's buffer; numbers as text; strings unescaped only when needed.
- * Is not:  a tree (cache/node.h builds one) or for configuration (json/doc.h).
+ * Is not:  a tree (cache/node.h builds one) or for configuration (yaml/yaml.h).
  * Limits:  JSON_MAX_DEPTH levels; invalid UTF-8, lone surrogates, leading zeros, trailing bytes are
  *          errors. Never recursive.
  * Threads: one owner at a time. Yields: never.

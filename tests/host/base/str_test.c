@@ -68,6 +68,10 @@ static void strbuf_grows_and_hands_over(void **state) {
     assert_int_equal(strlen(buf.data), buf.len);
     strbuf_consume(&buf, 4);
     assert_int_equal(strncmp(buf.data, "2,3,", 4), 0);
+    strbuf_cut(&buf, buf.len + 1); /* there is not so much */
+    assert_int_equal(strlen(buf.data), buf.len);
+    strbuf_cut(&buf, 3);
+    assert_string_equal(buf.data, "2,3");
     strbuf_clear(&buf);
     assert_string_equal(buf.data, "");
     strbuf_add(&buf, "a\0b", 3);
