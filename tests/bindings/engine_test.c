@@ -5,17 +5,6 @@
 
 /* Loading, calling and waiting through the script_engine seam. */
 
-static const char *const app_json =
-    "{\"apiVersion\":\"app.example.com/v1\",\"kind\":\"App\",\"metadata\":{\"name\":\"demo\","
-    "\"namespace\":\"ns1\",\"uid\":\"u1\",\"resourceVersion\":\"5\"},"
-    "\"spec\":{\"size\":2,\"empty\":[],\"none\":null,\"big\":12345678901234567890,"
-    "\"list\":[{\"a\":1},{\"a\":2}]}}";
-
-#define HEAD "local moonlet = require 'moonlet'\n"
-#define APP                                                                                        \
-    HEAD "return moonlet.controller { name = 'app', resource = 'app.example.com/v1/App',\n"        \
-         "owns = { 'v1/ConfigMap' },\n"
-
 static void load_returns_the_declaration(void **state) {
     (void)state;
     struct harness h;
@@ -96,7 +85,7 @@ static void reconcile_sees_the_object_lazily(void **state) {
                          "  assert(getmetatable(app) == nil)\n"
                          "  app.spec = nil\n  assert(app.spec == nil)\n"
                          "  ctx:requeue '30s'\nend }");
-    const struct object *app = harness_object(&h, app_json);
+    const struct object *app = harness_object(&h, harness_app);
     assert_null(harness_call(&h, script, "reconcile", app, &result));
     if (result.state != SCRIPT_DONE)
         fail_msg("%s", result.error.message);
@@ -119,7 +108,7 @@ static void apply_waits_for_its_answer(void **state) {
             "  local made = ctx:apply { apiVersion = 'v1', kind = 'ConfigMap',\n"
             "    metadata = { name = app.metadata.name }, data = { b = '1', a = '2' } }\n"
             "  assert(made.data.a == 'answered')\nend }");
-    const struct object *app = harness_object(&h, app_json);
+    const struct object *app = harness_object(&h, harness_app);
     struct script_run *run = harness_call(&h, script, "reconcile", app, &result);
     if (result.state != SCRIPT_WAITING)
         fail_msg("%s", result.error.message);
@@ -153,7 +142,7 @@ static void refused_write_fails_the_reconcile(void **state) {
                      APP "reconcile = function(app, ctx)\n"
                          "  ctx:apply { apiVersion = 'v1', kind = 'ConfigMap',\n"
                          "    metadata = { name = 'x' } }\nend }");
-    const struct object *app = harness_object(&h, app_json);
+    const struct object *app = harness_object(&h, harness_app);
     harness_call(&h, script, "reconcile", app, &result);
     struct script_request *request = harness_take(&h);
     error_set(&request->error, ERROR_CONFLICT, "configmaps \"x\": conflict");
@@ -224,7 +213,7 @@ static void handlers_get_what_they_are_called_with(void **state) {
             "on = { event = function(event, new, old, ctx)\n"
             "  assert(event == 'added' and new.spec.size == 2 and old == nil) end },\n"
             "finalize = function(app, ctx) error(moonlet.retry_after('5s', 'not yet')) end }");
-    const struct object *app = harness_object(&h, app_json);
+    const struct object *app = harness_object(&h, harness_app);
     static const char *const fine[] = {"gone", "on.event"};
     for (int i = 0; i < 2; i++) {
         harness_call(&h, script, fine[i], i ? app : NULL, &result);
@@ -261,35 +250,6 @@ static void permanent_errors_say_so(void **state) {
     assert_string_equal(result.error.message, "app.lua:4: no image");
     script_result_finish(&result);
     lua_engine.unload(script);
-    harness_close(&h);
-}
-
-static struct str first_random(struct harness *h, uint64_t seed, struct strbuf *out) {
-    struct error err = {0};
-    static const char text[] = HEAD "return moonlet.startup { name = 'x' .. math.random(1e9),\n"
-                                    "run = function() end }";
-    struct script_file file = {(char *)"x.lua", (char *)"x", (char *)text, strlen(text)};
-    struct script_source source = {.name = (char *)"x", .files = &file, .count = 1};
-    struct script_limits limits = {.seed = seed};
-    struct script *script = lua_engine.load(h->engine, &source, &limits, NULL, &err);
-    if (!script)
-        fail_msg("%s", err.message);
-    strbuf_adds(out, lua_engine.declaration(script));
-    lua_engine.unload(script);
-    return strbuf_view(out);
-}
-
-static void random_numbers_follow_the_seed_of_the_isolate(void **state) {
-    (void)state;
-    struct harness h;
-    harness_open(&h);
-    struct strbuf one = {0}, same = {0}, other = {0};
-    struct str first = first_random(&h, 7ull << 40, &one);
-    assert_true(str_equal(first, first_random(&h, 7ull << 40, &same)));
-    assert_false(str_equal(first, first_random(&h, 8ull << 40, &other)));
-    strbuf_finish(&one);
-    strbuf_finish(&same);
-    strbuf_finish(&other);
     harness_close(&h);
 }
 
@@ -404,7 +364,7 @@ static void logs_carry_the_call(void **state) {
         "print('loading')\n" APP "reconcile = function(app, ctx)\n"
         "  ctx.log:info('hello', { size = app.spec.size, who = 'me', t = { a = 1 } })\n"
         "  ctx.log:debug('unseen') print('printed', 1, nil)\nend }");
-    const struct object *app = harness_object(&h, app_json);
+    const struct object *app = harness_object(&h, harness_app);
     harness_call(&h, script, "reconcile", app, &result);
     if (result.state != SCRIPT_DONE)
         fail_msg("%s", result.error.message);
@@ -420,134 +380,6 @@ static void logs_carry_the_call(void **state) {
     harness_close(&h);
 }
 
-/* After its memory cap an isolate is dead; a new one loads and runs at once (R19). */
-static void dead_isolate_is_rebuilt(void **state) {
-    (void)state;
-    struct harness h;
-    struct script_result result;
-    struct error err;
-    harness_open(&h);
-    static const char text[] =
-        APP "reconcile = function(app, ctx) local t = {}\n"
-            "  if ctx.attempt == 1 and not app then for i = 1, 1e9 do t[i] = {} end end\nend }";
-    for (int i = 0; i < 3; i++) {
-        struct script *script = harness_try(&h, "app.lua", text, 8 << 20, 10 * NS_PER_S, &err);
-        assert_non_null(script);
-        harness_call(&h, script, "reconcile", NULL, &result);
-        assert_int_equal(result.error.code, ERROR_NOMEM);
-        script_result_finish(&result);
-        harness_call(&h, script, "reconcile", NULL, &result); /* fails at once, runs nothing */
-        assert_int_equal(result.error.code, ERROR_NOMEM);
-        script_result_finish(&result);
-        lua_engine.unload(script);
-    }
-    harness_close(&h);
-}
-
-/* R18: pins count toward the limit and are given back by the collector. */
-static void pins_are_given_back(void **state) {
-    (void)state;
-    struct harness h;
-    struct script_result result;
-    struct error err;
-    harness_open(&h);
-    struct script *script =
-        harness_try(&h, "app.lua", APP "reconcile = function() end }", 4 << 20, 0, &err);
-    assert_non_null(script);
-    const struct object *app = harness_object(&h, app_json);
-    for (int i = 0; i < 5000; i++) {
-        harness_call(&h, script, "reconcile", app, &result);
-        if (result.state != SCRIPT_DONE)
-            fail_msg("%d: %s", i, result.error.message);
-        script_result_finish(&result);
-        assert_true(lua_engine.memory(script) < 2 << 20); /* of which 256 pins are a quarter */
-    }
-    lua_engine.unload(script);
-    object_unpin(app); /* harness_close() checks that it was the last pin */
-    harness_close(&h);
-}
-
-/* Every allocation fails once: load, call and answer give NOMEM or work, and leak nothing. */
-static void no_memory_is_survived(void **state) {
-    (void)state;
-    static const char text[] =
-        APP "reconcile = function(app, ctx) ctx:sleep(app.spec.size)\n"
-            "  if app.spec.list[1].a == 1 then error({ message = 'x' .. app.metadata.name }) end\n"
-            "end }";
-    struct harness h;
-    harness_open(&h);
-    struct script_file file = {(char *)"app.lua", (char *)"app", (char *)text, sizeof text - 1};
-    struct script_source source = {(char *)"app", &file, 1, 1};
-    const struct object *app = harness_object(&h, app_json);
-    bool failing = true, loaded = false;
-    for (uint64_t n = 0; failing; n += loaded ? 1 : n < 200 ? 1 : 23) {
-        struct script_result result;
-        struct error err = {0};
-        if (!loaded)
-            mem_fail_at(n, false);
-        struct script *script = lua_engine.load(h.engine, &source, NULL, NULL, &err);
-        if (!loaded && !mem_fail_stop()) {
-            loaded = true; /* the load is through: now the call */
-            n = 0;
-        }
-        if (!script && err.code != ERROR_NOMEM)
-            fail_msg("%d: %s", (int)n, err.message);
-        if (!script)
-            continue;
-        if (loaded)
-            mem_fail_at(n, false);
-        harness_call(&h, script, "reconcile", app, &result);
-        if (result.state == SCRIPT_WAITING) {
-            assert_int_equal(h.request_count, 1);
-            lua_engine.answer(harness_take(&h), &result);
-        }
-        failing = !loaded || mem_fail_stop();
-        assert_int_equal(result.state, SCRIPT_FAILED);
-        if (!failing)
-            assert_string_equal(result.error.message, "app.lua:5: xdemo");
-        script_result_finish(&result);
-        lua_engine.unload(script);
-    }
-    assert_true(loaded);
-    object_unpin(app);
-    harness_close(&h);
-}
-
-/* The cap is met wherever memory is asked for: in a growing stack, in the VM's own string
- * functions, under pcall and without. */
-static void memory_cap_is_met_anywhere(void **state) {
-    (void)state;
-    static const char *const bodies[] = {
-        "local function deep(n) if n == 0 then return 0 end return 1 + deep(n - 1) end deep(60000)",
-        "local t = {} for i = 1, 1e6 do t[i] = string.char(i % 256, i / 256 % 256, i / 65536) end",
-        "local s, t = ('x'):rep(3000), {} for i = 1, 1e6 do t[i] = s:sub(i % 1500, 2000 + i / "
-        "1500) end",
-        "local t = {} for i = 1, 1e6 do t[i] = tostring(i) end",
-        "local t = {} for i = 1, 1e6 do pcall(function() t[i] = tostring(i):lower():reverse() end) "
-        "end",
-        "local t = {} for i = 1, 1e6 do t[i] = coroutine.wrap(function() return ('a'..i):upper() "
-        "end)() end",
-    };
-    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
-        for (size_t cap = 1000 << 10; cap < 1100 << 10; cap += 3001) {
-            struct harness h;
-            struct error err = {0};
-            struct script_result result = {0};
-            char text[600];
-            snprintf(text, sizeof text, APP "reconcile = function() %s end }", bodies[i]);
-            harness_open(&h);
-            const struct object *app = harness_object(&h, app_json);
-            struct script *script = harness_try(&h, "app.lua", text, cap, 0, &err);
-            assert_non_null(script);
-            harness_call(&h, script, "reconcile", app, &result);
-            assert_int_equal(result.state, SCRIPT_FAILED);
-            script_result_finish(&result);
-            lua_engine.unload(script);
-            object_unpin(app);
-            harness_close(&h);
-        }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load_returns_the_declaration),
@@ -560,15 +392,10 @@ int main(void) {
         cmocka_unit_test(unload_in_the_middle_leaves_the_answer_harmless),
         cmocka_unit_test(handlers_get_what_they_are_called_with),
         cmocka_unit_test(permanent_errors_say_so),
-        cmocka_unit_test(random_numbers_follow_the_seed_of_the_isolate),
         cmocka_unit_test(mistake_in_a_module_names_the_line_of_the_module),
         cmocka_unit_test(folder_requires_its_modules),
         cmocka_unit_test(config_reaches_the_handler),
         cmocka_unit_test(logs_carry_the_call),
-        cmocka_unit_test(dead_isolate_is_rebuilt),
-        cmocka_unit_test(pins_are_given_back),
-        cmocka_unit_test(no_memory_is_survived),
-        cmocka_unit_test(memory_cap_is_met_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,12 @@
 
 #include <string.h>
 
+const char *const harness_app =
+    "{\"apiVersion\":\"app.example.com/v1\",\"kind\":\"App\",\"metadata\":{\"name\":\"demo\","
+    "\"namespace\":\"ns1\",\"uid\":\"u1\",\"resourceVersion\":\"5\"},"
+    "\"spec\":{\"size\":2,\"empty\":[],\"none\":null,\"big\":12345678901234567890,"
+    "\"list\":[{\"a\":1},{\"a\":2}]}}";
+
 static int keep_line(void *context, const char *line, size_t len) {
     struct harness *harness = context;
     strbuf_add(&harness->lines, line, len);

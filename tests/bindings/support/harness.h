@@ -32,6 +32,13 @@ struct harness {
     struct mem_stats before;
 };
 
+/* The beginning of a file, and of one with a controller; an object that is its primary. */
+#define HEAD "local moonlet = require 'moonlet'\n"
+#define APP                                                                                        \
+    HEAD "return moonlet.controller { name = 'app', resource = 'app.example.com/v1/App',\n"        \
+         "owns = { 'v1/ConfigMap' },\n"
+extern const char *const harness_app;
+
 void harness_open(struct harness *harness);
 /* Closes all and asserts that nothing is left. */
 void harness_close(struct harness *harness);

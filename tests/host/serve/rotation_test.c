@@ -1,102 +1,32 @@
-#include "serve/rotation.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "base/rng.h"
-#include "serve/certificate.h"
+#include "serve/support/rotation/steps.h"
 #include "support/oom_sweep.h"
 
-enum { DAY = 86400 };
-static const int64_t NOW = 1800000000;
-static const char *const names[] = {"hooks.system.svc", "127.0.0.1", NULL};
-
-static struct rotation_options at(int64_t now) {
-    return (struct rotation_options){.now = now, .names = names};
-}
-
-/* Replaces *state by the next one; says whether they differ. */
-static bool step_with(struct rotation_state *state, const struct rotation_options *options,
-                      int64_t *ret_next) {
-    struct rotation_state next;
-    struct error err;
-    bool changed = false;
-    int rc = rotation_step(state, options, &next, &changed, ret_next, &err);
-    if (rc < 0)
-        fail_msg("%s", err.message);
-    assert_true(*ret_next > options->now);
-    rotation_state_finish(state);
-    *state = next;
-    return changed;
-}
-
 static bool step(struct rotation_state *state, int64_t now, int64_t *ret_next) {
-    struct rotation_options options = at(now);
-    return step_with(state, &options, ret_next);
-}
-
-static char *copy(const char *text) {
-    char *mine = mem_strdup(text);
-    assert_true(mine || text == NULL);
-    return mine;
+    struct rotation_options options = steps_at(now);
+    return steps_take(state, &options, ret_next);
 }
 
 static struct rotation_state copy_state(const struct rotation_state *state) {
-    return (struct rotation_state){copy(state->ca_cert),      copy(state->ca_key),
-                                   copy(state->next_ca_cert), copy(state->next_ca_key),
-                                   copy(state->cert),         copy(state->key),
-                                   copy(state->old_ca_cert),  state->next_since};
-}
-
-static void replace(char **slot, const char *text) {
-    char *mine = copy(text);
-    mem_free(*slot);
-    *slot = mine;
-}
-
-static size_t count_of(const char *bundle) {
-    struct error err;
-    size_t count = 0;
-    assert_int_equal(certificate_count(bundle, &count, &err), 0);
-    return count;
-}
-
-static struct certificate_facts facts_of(const char *pem) {
-    struct certificate_facts facts;
-    struct error err;
-    assert_int_equal(certificate_read(pem, &facts, &err), 0);
-    return facts;
-}
-
-/* What holds for each state that a step gives. */
-static void check_whole(const struct rotation_state *state, int64_t now) {
-    struct error err;
-    char *bundle = NULL;
-    int rc = certificate_verify(state->cert, state->ca_cert, now, &err);
-    if (rc < 0)
-        fail_msg("%s", err.message);
-    assert_int_equal(certificate_check_key(state->cert, state->key, &err), 0);
-    assert_int_equal(rotation_bundle(state, &bundle, &err), 0);
-    assert_string_equal(bundle, state->ca_cert);
-    assert_int_equal(count_of(bundle),
-                     1 + (state->next_ca_cert != NULL) + (state->old_ca_cert != NULL));
-    if (state->next_ca_cert)
-        assert_int_equal(certificate_check_key(state->next_ca_cert, state->next_ca_key, &err), 0);
-    mem_free(bundle);
+    return (struct rotation_state){steps_copy(state->ca_cert),      steps_copy(state->ca_key),
+                                   steps_copy(state->next_ca_cert), steps_copy(state->next_ca_key),
+                                   steps_copy(state->cert),         steps_copy(state->key),
+                                   steps_copy(state->old_ca_cert),  state->next_since};
 }
 
 static void start(struct rotation_state *state) {
     int64_t next;
     *state = (struct rotation_state){0};
     assert_true(step(state, NOW, &next));
-    check_whole(state, NOW);
+    steps_check(state, NOW);
 }
 
 /* --- one step ----------------------------------------------------------------------------------
@@ -108,13 +38,13 @@ static void rotation_of_nothing_makes_everything(void **unused) {
     struct error err;
     int64_t next = 0;
     start(&state);
-    assert_int_equal(count_of(state.ca_cert), 1);
+    assert_int_equal(steps_count(state.ca_cert), 1);
     assert_null(state.next_ca_cert);
     assert_null(state.old_ca_cert);
     assert_int_equal(certificate_check_key(state.ca_cert, state.ca_key, &err), 0);
-    assert_int_equal(certificate_check_names(state.cert, names, &err), 0);
-    assert_true(facts_of(state.ca_cert).not_after == NOW + ROTATION_CA_S);
-    assert_true(facts_of(state.cert).not_after == NOW + ROTATION_SERVING_S);
+    assert_int_equal(certificate_check_names(state.cert, steps_names, &err), 0);
+    assert_true(steps_facts(state.ca_cert).not_after == NOW + ROTATION_CA_S);
+    assert_true(steps_facts(state.cert).not_after == NOW + ROTATION_SERVING_S);
     assert_false(step(&state, NOW + 1, &next));
     assert_true(next == NOW + ROTATION_SERVING_S / 3 * 2);
     rotation_state_finish(&state);
@@ -126,12 +56,12 @@ static void rotation_options_that_cannot_be_are_invalid(void **unused) {
     const struct rotation_options wrong[] = {
         {.now = NOW, .names = none},
         {.now = NOW, .names = bad},
-        {.now = NOW, .names = names, .serving_s = -1},
-        {.now = NOW, .names = names, .serving_s = INT64_MAX},
-        {.now = NOW, .names = names, .ca_s = INT64_MAX},
-        {.now = NOW, .names = names, .serving_s = 60, .overlap_s = 11},
-        {.now = 0, .names = names},
-        {.now = INT64_MAX, .names = names},
+        {.now = NOW, .names = steps_names, .serving_s = -1},
+        {.now = NOW, .names = steps_names, .serving_s = INT64_MAX},
+        {.now = NOW, .names = steps_names, .ca_s = INT64_MAX},
+        {.now = NOW, .names = steps_names, .serving_s = 60, .overlap_s = 11},
+        {.now = 0, .names = steps_names},
+        {.now = INT64_MAX, .names = steps_names},
     };
     struct rotation_state empty = {0}, next = {0};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -146,30 +76,30 @@ static void rotation_options_that_cannot_be_are_invalid(void **unused) {
 
 static void rotation_ca_lives_for_four_serving_certificates(void **unused) {
     (void)unused;
-    struct rotation_options options = at(NOW);
+    struct rotation_options options = steps_at(NOW);
     struct rotation_state state = {0};
     int64_t next;
     options.ca_s = 10 * DAY;
-    assert_true(step_with(&state, &options, &next));
-    assert_true(facts_of(state.ca_cert).not_after == NOW + 4 * (int64_t)ROTATION_SERVING_S);
+    assert_true(steps_take(&state, &options, &next));
+    assert_true(steps_facts(state.ca_cert).not_after == NOW + 4 * (int64_t)ROTATION_SERVING_S);
     rotation_state_finish(&state);
 }
 
 /* Lifetimes shorter than the backdating: nothing is due before it was made. */
 static void rotation_of_short_lives_comes_to_rest(void **unused) {
     (void)unused;
-    struct rotation_options options = at(NOW);
+    struct rotation_options options = steps_at(NOW);
     struct rotation_state state = {0};
     int64_t next;
     options.serving_s = 60;
     options.ca_s = 240;
     options.overlap_s = 10;
-    assert_true(step_with(&state, &options, &next));
+    assert_true(steps_take(&state, &options, &next));
     assert_true(next == NOW + 40);
     options.now = NOW + 39;
-    assert_false(step_with(&state, &options, &next));
+    assert_false(steps_take(&state, &options, &next));
     options.now = NOW + 40;
-    assert_true(step_with(&state, &options, &next));
+    assert_true(steps_take(&state, &options, &next));
     rotation_state_finish(&state);
 }
 
@@ -178,11 +108,11 @@ static void rotation_renews_at_two_thirds_by_the_same_ca(void **unused) {
     struct rotation_state state;
     int64_t next = 0, due = NOW + ROTATION_SERVING_S / 3 * 2;
     start(&state);
-    char *ca = copy(state.ca_cert), *cert = copy(state.cert);
+    char *ca = steps_copy(state.ca_cert), *cert = steps_copy(state.cert);
     assert_false(step(&state, due - 1, &next));
     assert_true(next == due);
     assert_true(step(&state, due, &next));
-    check_whole(&state, due);
+    steps_check(&state, due);
     assert_string_equal(state.ca_cert, ca);
     assert_string_not_equal(state.cert, cert);
     mem_free(ca);
@@ -194,13 +124,13 @@ static void rotation_to_more_names_reissues_and_to_fewer_does_not(void **unused)
     (void)unused;
     static const char *const more[] = {"hooks.system.svc", "127.0.0.1", "new.system.svc", NULL};
     struct rotation_state state;
-    struct rotation_options options = at(NOW + 1);
+    struct rotation_options options = steps_at(NOW + 1);
     struct error err;
     int64_t next = 0;
     start(&state);
-    char *ca = copy(state.ca_cert);
+    char *ca = steps_copy(state.ca_cert);
     options.names = more;
-    assert_true(step_with(&state, &options, &next));
+    assert_true(steps_take(&state, &options, &next));
     assert_int_equal(certificate_check_names(state.cert, more, &err), 0);
     assert_string_equal(state.ca_cert, ca);
     assert_false(step(&state, NOW + 2, &next)); /* so two versions at once do not fight */
@@ -213,23 +143,23 @@ static void rotation_of_a_ca_goes_through_its_phases(void **unused) {
     struct rotation_state state;
     int64_t next = 0, now = NOW;
     start(&state);
-    char *first = copy(state.ca_cert);
+    char *first = steps_copy(state.ca_cert);
     while (state.next_ca_cert == NULL) { /* phase 1 */
         now = next ? next : NOW + 1;
         step(&state, now, &next);
     }
     assert_true(now == NOW + ROTATION_CA_S - ROTATION_CA_S / 3);
-    check_whole(&state, now);
-    assert_int_equal(count_of(state.ca_cert), 2);
+    steps_check(&state, now);
+    assert_int_equal(steps_count(state.ca_cert), 2);
     struct error err;
     assert_int_equal(certificate_verify(state.cert, first, now, &err), 0);
     assert_true(state.next_since == now);
     assert_true(next == now + ROTATION_OVERLAP_S);
-    char *second = copy(state.next_ca_cert);
+    char *second = steps_copy(state.next_ca_cert);
     assert_false(step(&state, next - 1, &next));
     now = next; /* phase 2 */
     assert_true(step(&state, now, &next));
-    check_whole(&state, now);
+    steps_check(&state, now);
     assert_string_equal(state.old_ca_cert, first);
     assert_null(state.next_ca_cert);
     assert_int_equal(certificate_verify(state.cert, second, now, &err), 0);
@@ -237,7 +167,7 @@ static void rotation_of_a_ca_goes_through_its_phases(void **unused) {
     assert_false(step(&state, next - 1, &next));
     now = next; /* phase 3 */
     assert_true(step(&state, now, &next));
-    check_whole(&state, now);
+    steps_check(&state, now);
     assert_string_equal(state.ca_cert, second);
     assert_true(state.next_since == 0);
     mem_free(first);
@@ -253,12 +183,12 @@ static void rotation_waits_for_what_was_published_late(void **unused) {
     start(&state);
     step(&state, due, &next);
     assert_non_null(state.next_ca_cert);
-    struct rotation_options options = at(late);
+    struct rotation_options options = steps_at(late);
     options.published = late;
-    assert_false(step_with(&state, &options, &next));
+    assert_false(steps_take(&state, &options, &next));
     assert_true(next == late + ROTATION_OVERLAP_S);
     options.now = next;
-    assert_true(step_with(&state, &options, &next));
+    assert_true(steps_take(&state, &options, &next));
     assert_non_null(state.old_ca_cert);
     rotation_state_finish(&state);
 }
@@ -286,10 +216,10 @@ static void rotation_of_a_damaged_serving_pair_keeps_the_ca(void **unused) {
                   {whole.ca_cert, whole.ca_key}};
     for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
         struct rotation_state state = copy_state(&whole);
-        replace(&state.cert, damage[i].cert);
-        replace(&state.key, damage[i].key);
+        steps_replace(&state.cert, damage[i].cert);
+        steps_replace(&state.key, damage[i].key);
         assert_true(step(&state, NOW + 1, &next));
-        check_whole(&state, NOW + 1);
+        steps_check(&state, NOW + 1);
         assert_string_equal(state.ca_cert, whole.ca_cert);
         assert_string_equal(state.ca_key, whole.ca_key);
         assert_false(step(&state, NOW + 2, &next));
@@ -308,10 +238,10 @@ static void rotation_of_a_damaged_ca_makes_another(void **unused) {
     const char *const damage[] = {NULL, "", junk, other.ca_cert, whole.cert};
     for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
         struct rotation_state state = copy_state(&whole);
-        replace(&state.ca_cert, damage[i]);
+        steps_replace(&state.ca_cert, damage[i]);
         assert_true(step(&state, NOW + 1, &next));
-        check_whole(&state, NOW + 1);
-        assert_int_equal(count_of(state.ca_cert), 1);
+        steps_check(&state, NOW + 1);
+        assert_int_equal(steps_count(state.ca_cert), 1);
         assert_string_not_equal(state.ca_key, whole.ca_key);
         rotation_state_finish(&state);
     }
@@ -329,14 +259,14 @@ static void rotation_of_a_lost_ca_key_is_no_break(void **unused) {
     const char *const damage[] = {NULL, junk, whole.key};
     for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
         struct rotation_state state = copy_state(&whole);
-        replace(&state.ca_key, damage[i]);
+        steps_replace(&state.ca_key, damage[i]);
         assert_true(step(&state, NOW + 1, &next));
-        check_whole(&state, NOW + 1);
+        steps_check(&state, NOW + 1);
         assert_string_equal(state.cert, whole.cert);
         assert_non_null(state.next_ca_cert);
         assert_true(next == NOW + 1 + ROTATION_OVERLAP_S);
         assert_true(step(&state, next, &next));
-        check_whole(&state, next);
+        steps_check(&state, next);
         assert_string_not_equal(state.cert, whole.cert);
         assert_string_equal(state.old_ca_cert, whole.ca_cert);
         assert_int_equal(certificate_check_key(state.ca_cert, state.ca_key, &err), 0);
@@ -351,16 +281,16 @@ static void rotation_of_a_tampered_bundle_writes_it_again(void **unused) {
     int64_t next = 0, due = NOW + ROTATION_CA_S - ROTATION_CA_S / 3;
     start(&state);
     start(&other);
-    char *first = copy(state.ca_cert);
+    char *first = steps_copy(state.ca_cert);
     char *more = mem_printf("%s%s", first, other.ca_cert);
-    replace(&state.ca_cert, more);
+    steps_replace(&state.ca_cert, more);
     assert_true(step(&state, NOW + 1, &next));
     assert_string_equal(state.ca_cert, first);
     step(&state, due, &next);
-    assert_int_equal(count_of(state.ca_cert), 2);
-    replace(&state.ca_cert, first); /* `next` is not published: its wait begins again */
+    assert_int_equal(steps_count(state.ca_cert), 2);
+    steps_replace(&state.ca_cert, first); /* `next` is not published: its wait begins again */
     assert_true(step(&state, due + DAY, &next));
-    check_whole(&state, due + DAY);
+    steps_check(&state, due + DAY);
     assert_non_null(state.next_ca_cert);
     assert_true(next == due + DAY + ROTATION_OVERLAP_S);
     mem_free(first);
@@ -376,17 +306,17 @@ static void rotation_of_a_damaged_next_or_old_ca_drops_it(void **unused) {
     start(&state);
     step(&state, due, &next);
     phase = copy_state(&state);
-    replace(&phase.next_ca_key, NULL);
+    steps_replace(&phase.next_ca_key, NULL);
     assert_true(step(&phase, due + 1, &next));
-    check_whole(&phase, due + 1);
+    steps_check(&phase, due + 1);
     assert_string_not_equal(phase.next_ca_cert, state.next_ca_cert); /* another one */
     assert_string_equal(phase.cert, state.cert);
     rotation_state_finish(&phase);
     step(&state, due + DAY, &next);
     assert_non_null(state.old_ca_cert);
-    replace(&state.old_ca_cert, junk);
+    steps_replace(&state.old_ca_cert, junk);
     assert_true(step(&state, due + DAY + 1, &next));
-    check_whole(&state, due + DAY + 1);
+    steps_check(&state, due + DAY + 1);
     assert_null(state.old_ca_cert);
     rotation_state_finish(&state);
 }
@@ -397,8 +327,8 @@ static void rotation_after_a_long_sleep_starts_anew(void **unused) {
     int64_t next = 0, late = NOW + 2 * (int64_t)ROTATION_CA_S;
     start(&state);
     assert_true(step(&state, late, &next));
-    check_whole(&state, late);
-    assert_int_equal(count_of(state.ca_cert), 1);
+    steps_check(&state, late);
+    assert_int_equal(steps_count(state.ca_cert), 1);
     assert_false(step(&state, late + 1, &next));
     rotation_state_finish(&state);
 }
@@ -427,7 +357,7 @@ static void rotation_survives_each_failed_allocation(void **unused) {
     for (size_t i = 0; i < 2; i++) {
         struct oom_sweep sweep = {0};
         while (oom_sweep_next(&sweep)) {
-            struct rotation_options options = at(times[i]);
+            struct rotation_options options = steps_at(times[i]);
             struct rotation_state state = {0};
             struct error err;
             bool changed = false;
@@ -437,113 +367,6 @@ static void rotation_survives_each_failed_allocation(void **unused) {
         }
     }
     rotation_state_finish(&whole);
-}
-
-/* --- the property ------------------------------------------------------------------------------
- */
-
-enum { HISTORY = 8 };
-struct history { /* newest last */
-    struct {
-        char *cert, *bundle;
-        int64_t stored;
-    } items[HISTORY];
-    size_t count;
-};
-
-static void remember(struct history *history, const struct rotation_state *state, int64_t now) {
-    if (history->count == HISTORY) {
-        mem_free(history->items[0].cert);
-        mem_free(history->items[0].bundle);
-        memmove(&history->items[0], &history->items[1], (HISTORY - 1) * sizeof history->items[0]);
-        history->count--;
-    }
-    history->items[history->count].cert = copy(state->cert);
-    history->items[history->count].bundle = copy(state->ca_cert);
-    history->items[history->count++].stored = now;
-}
-
-/* Each replica and each API server has, for itself, some state that was current in the last
- * `overlap`: all of them must get along. */
-static size_t check_all_pairs(const struct history *history, int64_t now, int64_t overlap) {
-    size_t first = 0, pairs = 0;
-    while (first + 1 < history->count && history->items[first + 1].stored <= now - overlap)
-        first++;
-    for (size_t i = first; i < history->count; i++) {
-        for (size_t k = first; k < history->count; k++, pairs++) {
-            struct error err;
-            int rc =
-                certificate_verify(history->items[i].cert, history->items[k].bundle, now, &err);
-            if (rc < 0)
-                fail_msg("at %lld, cert %zu, bundle %zu of %zu: %s", (long long)(now - NOW),
-                         i - first, k - first, history->count - first, err.message);
-        }
-    }
-    return pairs;
-}
-
-static int64_t random_pause(struct rng *rng, const struct rotation_options *options, int64_t wait) {
-    uint64_t overlap = (uint64_t)options->overlap_s;
-    switch (rng_below(rng, 4)) {
-    case 0: /* as told */
-        return wait;
-    case 1: /* a while late */
-        return wait + (int64_t)rng_below(rng, (uint64_t)options->serving_s / 6);
-    case 2: /* soon again */
-        return 1 + (int64_t)rng_below(rng, overlap);
-    default:
-        return 1 + (int64_t)rng_below(rng, (uint64_t)wait);
-    }
-}
-
-static void live(uint64_t seed, struct rotation_options options, int64_t years) {
-    struct rotation_state state = {0};
-    struct history history = {0};
-    struct rng rng;
-    size_t cas = 0, mixed = 0;
-    int64_t end = options.now + years * 365 * DAY, next = 0;
-    char *ca_key = NULL;
-    rng_init(&rng, seed);
-    while (options.now < end) {
-        if (step_with(&state, &options, &next)) {
-            check_whole(&state, options.now);
-            remember(&history, &state, options.now);
-            cas += ca_key == NULL || strcmp(ca_key, state.ca_key) != 0;
-            replace(&ca_key, state.ca_key);
-        }
-        int64_t pause = random_pause(&rng, &options, next - options.now);
-        int64_t between = (int64_t)rng_below(&rng, (uint64_t)pause);
-        mixed += check_all_pairs(&history, options.now, options.overlap_s) > 1;
-        check_all_pairs(&history, options.now + between, options.overlap_s);
-        check_all_pairs(&history, options.now + pause, options.overlap_s); /* before the step */
-        options.now += pause;
-    }
-    int64_t least = years * 365 * DAY / options.ca_s;
-    if ((int64_t)cas < least || mixed < cas)
-        fail_msg("seed %llu: %zu CAs, %zu mixed moments", (unsigned long long)seed, cas, mixed);
-    for (size_t i = 0; i < history.count; i++) {
-        mem_free(history.items[i].cert);
-        mem_free(history.items[i].bundle);
-    }
-    mem_free(ca_key);
-    rotation_state_finish(&state);
-}
-
-static void rotation_keeps_trust_for_all_who_lag_behind(void **unused) {
-    (void)unused;
-    struct rotation_options usual = at(NOW), quick = at(NOW), slow = at(NOW);
-    usual.serving_s = ROTATION_SERVING_S;
-    usual.ca_s = ROTATION_CA_S;
-    usual.overlap_s = ROTATION_OVERLAP_S;
-    live(1, usual, 20);
-    quick.serving_s = 30 * DAY;
-    quick.ca_s = 120 * DAY;
-    quick.overlap_s = 5 * DAY;
-    live(2, quick, 4);
-    slow.serving_s = 60 * DAY;
-    slow.ca_s = 365 * DAY;
-    slow.overlap_s = DAY;
-    live(3, slow, 8);
 }
 
 int main(void) {
@@ -564,7 +387,6 @@ int main(void) {
         cmocka_unit_test(rotation_after_a_long_sleep_starts_anew),
         cmocka_unit_test(rotation_by_a_clock_behind_changes_nothing),
         cmocka_unit_test(rotation_survives_each_failed_allocation),
-        cmocka_unit_test(rotation_keeps_trust_for_all_who_lag_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
