@@ -225,7 +225,9 @@ func (r *run) step(step *Step) (*Answer, error) {
 	answer, text, err := ask(limit)
 	if step.Verb == "UNTIL" {
 		want, _ := strconv.Atoi(step.Options["code"])
-		for end := time.Now().Add(patience); err == nil && answer.Code != want && time.Now().Before(end); {
+		says := []byte(step.Options["says"])
+		early := func() bool { return answer.Code != want || !bytes.Contains(text, says) }
+		for end := time.Now().Add(patience); err == nil && early() && time.Now().Before(end); {
 			time.Sleep(20 * time.Millisecond)
 			answer, text, err = ask(patience)
 		}
