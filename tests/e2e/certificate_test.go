@@ -89,7 +89,7 @@ func presented(address string) (string, error) {
 
 func TestACertificateFolderIsFollowedWhileRunning(t *testing.T) {
 	env := harness.New(t)
-	dir, address := t.TempDir(), free(t)
+	dir, address := t.TempDir(), harness.FreeAddress(t)
 	first, second := newAuthority(t, "first"), newAuthority(t, "second")
 	harness.Project(t, dir, first.serving("one"))
 	m := serve(env, harness.Files{"life.lua": marker("life", "1", "")}, "--webhook-cert-dir="+dir, "--webhook-bind-address="+address)
@@ -137,7 +137,7 @@ func TestAHostWithoutItsCertificatesWaitsForThem(t *testing.T) {
 
 func TestCallersNeedACertificateOfTheClientCA(t *testing.T) {
 	env := harness.New(t)
-	callers, others, address := newAuthority(t, "callers"), newAuthority(t, "others"), free(t)
+	callers, others, address := newAuthority(t, "callers"), newAuthority(t, "others"), harness.FreeAddress(t)
 	file := filepath.Join(t.TempDir(), "ca.crt")
 	if err := os.WriteFile(file, callers.PEM, 0o644); err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -134,15 +133,4 @@ func warned(env *harness.Env) (kubernetes.Interface, *warnings) {
 	config := rest.CopyConfig(env.Config)
 	config.WarningHandler = w
 	return kubernetes.NewForConfigOrDie(config), w
-}
-
-// free is an address that nobody listens on.
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

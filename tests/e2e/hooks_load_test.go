@@ -153,14 +153,14 @@ func TestTenThousandAdmissionsOutliveARotation(t *testing.T) {
 func TestOneOfTwoReplicasIsKilledUnderLoad(t *testing.T) {
 	env := harness.New(t)
 	f := forward(t)
-	addresses := []string{free(t), free(t)}
+	addresses := []string{harness.FreeAddress(t), harness.FreeAddress(t)}
 	files := harness.Files{"life.lua": here(env, marker("life", "1", ""))}
 	unregister(env)
 	var replicas []*harness.Moonlet
 	for _, address := range addresses {
 		m := env.Run(files, "--webhook-bind-address="+address, "--webhook-host=127.0.0.1", "--webhook-port="+f.port(),
 			"--webhook-secret="+env.NS+"/webhook", "--leader-elect",
-			"--lease-duration=4s", "--renew-deadline=3s", "--retry-period=500ms")
+			"--lease-duration=12s", "--renew-deadline=10s", "--retry-period=500ms")
 		replicas = append(replicas, m)
 	}
 	f.put(addresses...)

@@ -10,9 +10,10 @@ import (
 	"moonlet.dev/e2e/harness"
 )
 
+// The lease outlives what a busy machine holds a process up for: who lets it lapse ends, and rightly so.
 func elector(env *harness.Env, files harness.Files) *harness.Moonlet {
 	m := env.Start(harness.Connection{}, files, "--leader-elect", "--lease-name", "e2e", "--lease-namespace", env.NS,
-		"--lease-duration", "4s", "--renew-deadline", "3s", "--retry-period", "500ms")
+		"--lease-duration", "12s", "--renew-deadline", "10s", "--retry-period", "500ms")
 	m.WaitReady() // R12: ready means synced, not leading
 	return m
 }

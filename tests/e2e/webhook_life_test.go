@@ -286,7 +286,7 @@ webhooks:
 
 func TestInstalledConfigurationsGetTheirTrustAndNothingElse(t *testing.T) {
 	env := harness.New(t)
-	address := free(t)
+	address := harness.FreeAddress(t)
 	m := serve(env, harness.Files{"life.lua": marker("life", "1", `timeout = "9s",`)},
 		"--webhooks=check", "--webhook-bind-address="+address)
 	m.EventuallyLogs("moonlet-life")
@@ -306,7 +306,7 @@ func TestInstalledConfigurationsGetTheirTrustAndNothingElse(t *testing.T) {
 
 func TestSkippedWebhooksAreServedAndNeverRegistered(t *testing.T) {
 	env := harness.New(t)
-	address := free(t)
+	address := harness.FreeAddress(t)
 	m := serve(env, harness.Files{"life.lua": marker("life", "1", "")}, "--webhooks=skip", "--webhook-bind-address="+address)
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	defer client.CloseIdleConnections()

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -94,7 +95,7 @@ func (e *Env) Run(files Files, flags ...string) *Moonlet {
 func (e *Env) Start(c Connection, files Files, flags ...string) *Moonlet {
 	e.T.Helper()
 	m := &Moonlet{T: e.T, Dir: e.T.TempDir()}
-	m.metrics, m.probes = freeAddress(e.T), freeAddress(e.T)
+	m.metrics, m.probes = FreeAddress(e.T), FreeAddress(e.T)
 	for name, text := range files {
 		m.Write(name, text)
 	}
@@ -322,14 +323,21 @@ func get(url string) (int, string, error) {
 	return res.StatusCode, string(body), err
 }
 
-func freeAddress(t testing.TB) string {
+var lastPort atomic.Int32
+
+// FreeAddress is an address that nobody listens on. It is below the kernel's ephemeral ports and those of
+// tests/plane, and is given once: nothing else can take it before its listener does.
+func FreeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 10000 {
+		port := 10000 + (os.Getpid()*16+int(lastPort.Add(1)))%10000
+		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 func tail(text string, n int) string {
