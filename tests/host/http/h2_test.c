@@ -35,24 +35,25 @@ static const char prepare[] =
 static struct {
     char folder[64];
     pid_t server;
-    int port;
+    int port, keeper;
     char ca[4096];
 } fixture;
 
-static int free_port(void) {
+/* A port that the system gives to nobody else while the keeper is open; nghttpd shares it. */
+static void keep_port(void) {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof at;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int rc = bind(fd, (struct sockaddr *)&at, len);
-    if (rc == 0)
-        rc = getsockname(fd, (struct sockaddr *)&at, &len);
-    close(fd);
-    return rc == 0 ? ntohs(at.sin_port) : 0;
+    int on = 1;
+    fixture.keeper = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fixture.keeper, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    assert_int_equal(bind(fixture.keeper, (struct sockaddr *)&at, len), 0);
+    assert_int_equal(getsockname(fixture.keeper, (struct sockaddr *)&at, &len), 0);
+    fixture.port = ntohs(at.sin_port);
 }
 
 static void start_server(const char *most_streams) {
     char port[16];
-    fixture.port = free_port();
+    keep_port();
     snprintf(port, sizeof port, "%d", fixture.port);
     fixture.server = fork();
     if (fixture.server == 0) {
@@ -79,6 +80,7 @@ static void start_server(const char *most_streams) {
 static void stop_server(void) {
     kill(fixture.server, SIGKILL);
     waitpid(fixture.server, NULL, 0);
+    close(fixture.keeper);
 }
 
 /* How many connections brought requests. */
@@ -124,6 +126,7 @@ static int tear_down(void **state) {
 
 struct crowd { /* all that is under way */
     int begun, ended, most;
+    uint64_t first_ns; /* when the first answer began */
 };
 
 struct seen {
@@ -135,7 +138,8 @@ struct seen {
 static void on_headers(void *context, const struct http_answer *answer) {
     struct crowd *crowd = ((struct seen *)context)->crowd;
     assert_int_equal(answer->status, 200);
-    crowd->begun++;
+    if (crowd->begun++ == 0)
+        crowd->first_ns = clock_now(clock_real());
     if (crowd->begun - crowd->ended > crowd->most)
         crowd->most = crowd->begun - crowd->ended;
 }
@@ -190,9 +194,11 @@ static struct crowd run_crowd(bool first) {
         loop_run(loop);
         assert_int_equal(one.err.code, 0);
     }
+    uint64_t begun_ns = clock_now(clock_real());
     for (int i = 0; i < STREAMS; i++)
         start(transport, &seen[i], &crowd, "big");
     loop_run(loop);
+    crowd.first_ns -= begun_ns;
     for (int i = 0; i < STREAMS; i++) {
         assert_int_equal(seen[i].err.code, 0);
         assert_int_equal(seen[i].bytes, BIG);
@@ -219,10 +225,15 @@ static void h2_streams_of_an_unknown_host_share_one_connection(void **state) {
     (void)state;
     if (fixture.ca[0] == '\0')
         return;
-    start_server("100");
-    assert_int_equal(run_crowd(/* first= */ false).ended, STREAMS);
-    assert_int_equal(connections(), 1);
-    stop_server();
+    for (bool in_time = false; !in_time;) { /* a busy machine may use the patience up */
+        start_server("100");
+        struct crowd crowd = run_crowd(/* first= */ false);
+        assert_int_equal(crowd.ended, STREAMS);
+        in_time = crowd.first_ns < 400 * NS_PER_MS;
+        if (in_time)
+            assert_int_equal(connections(), 1);
+        stop_server();
+    }
 }
 
 /* Who allows few streams on a connection gets more connections, not a queue (R21). */
