@@ -8,14 +8,36 @@
 
 enum { PAGE = 500, MOST_LISTED = 256 << 20 };
 
+/* Lists are of everything that this host may see, as those of the cache are. */
+static struct str list_namespace(const struct operation *op, struct error *err) {
+    char *const *visible = op->host->namespaces;
+    *err = (struct error){0};
+    if (op->request->ns)
+        return str_of(op->request->ns);
+    if (visible == NULL || visible[0] == NULL || !op->resource->namespaced)
+        return (struct str){0};
+    if (visible[1])
+        error_set(err, ERROR_INVALID,
+                  "list %s: this host watches several namespaces (--namespace); say which: "
+                  "{ namespace = … }",
+                  op->request->kind);
+    return str_of(visible[0]);
+}
+
+static struct str object_or_host_namespace(const struct operation *op) {
+    const struct object *object = op->scope->object;
+    struct str ns = op->request->ns ? str_of(op->request->ns)
+                    : object        ? object_namespace(object)
+                                    : (struct str){0};
+    return ns.len > 0 ? ns : str_of(op->host->ns);
+}
+
 static int set_target(struct operation *op, struct error *err) {
     struct script_request *request = op->request;
-    const struct object *object = op->scope->object;
-    struct str ns = request->ns ? str_of(request->ns)
-                    : object    ? object_namespace(object)
-                                : (struct str){0};
-    if (ns.len == 0 && request->op != SCRIPT_LIVE_LIST)
-        ns = str_of(op->host->ns);
+    bool list = request->op == SCRIPT_LIVE_LIST;
+    struct str ns = list ? list_namespace(op, err) : object_or_host_namespace(op);
+    if (list && err->code != 0)
+        return err->code;
     op->ns = ns.len > 0 && op->resource->namespaced ? mem_strndup(ns.data, ns.len) : NULL;
     op->name = mem_strdup(request->name ? request->name : "");
     op->method = "GET";
