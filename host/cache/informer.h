@@ -95,5 +95,9 @@ void informer_set_deleted(struct informer_set *set, const char *api_version, con
 /* The set's whole-object view of one object, pinned, or NULL. */
 const struct object *informer_set_find(struct informer_set *set, const char *api_version,
                                        const char *kind, struct str ns, struct str name);
+/* Does an informer that would hold such an object have none of that name? One with other selectors
+ * has a watch of its own, and may know sooner that the object is gone, or later that it is there. */
+bool informer_set_doubts(struct informer_set *set, const char *api_version, const char *kind,
+                         const struct object *object);
 
 #endif

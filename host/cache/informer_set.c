@@ -238,3 +238,17 @@ const struct object *informer_set_find(struct informer_set *set, const char *api
     }
     return newest ? object_pin(newest) : NULL;
 }
+
+bool informer_set_doubts(struct informer_set *set, const char *api_version, const char *kind,
+                         const struct object *object) {
+    struct list *link, *next;
+    LIST_EACH(link, next, &set->informers) {
+        struct informer *informer = CONTAINER_OF(link, struct informer, link);
+        if (informer_state(informer) == INFORMER_SYNCED &&
+            informer_serves(informer, api_version, kind) &&
+            store_get(informer->store, object_namespace(object), object_name(object)) == NULL &&
+            wants(informer, object->dag, object->root))
+            return true;
+    }
+    return false;
+}

@@ -15,9 +15,16 @@ static int finish_apply(struct operation *op, const struct kube_answer *answer, 
     return 0;
 }
 
+static bool changes_nothing(const struct operation *op) {
+    const struct object *current = op->current;
+    return current &&
+           intents_hold(op->host->intents, object_uid(current), op->memory, op->intent,
+                        current->root) &&
+           !informer_set_doubts(op->host->informers, op->api_version, op->kind, current);
+}
+
 int write_send_intent(struct operation *op, const char *subresource) {
-    if (op->current && intents_hold(op->host->intents, object_uid(op->current), op->memory,
-                                    op->intent, op->current->root))
+    if (changes_nothing(op))
         return write_skip(op, op->current);
     op->method = "PATCH";
     op->content_type = "application/apply-patch+yaml";

@@ -394,6 +394,39 @@ static void informer_set_takes_own_writes_where_they_fit(void **state) {
     finish(&f);
 }
 
+/* A pod that one informer still has, while another one that should have it knows that it is gone.
+ */
+static void informer_set_doubts_what_not_all_have(void **state) {
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    const char *selectors[] = {"", "!app", "app"};
+    struct informer *informers[3];
+    struct kube_watch *watches[3];
+    for (int i = 0; i < 3; i++) {
+        informers[i] = acquire(&f, (struct informer_key){.label_selector = selectors[i]});
+        fake_resolve(f.fake.last_lookup, &pods, 0);
+        watches[i] = f.fake.last_watch;
+        if (i < 2)
+            fake_pod(watches[i], KUBE_ADDED, "a", 1);
+    }
+    const struct object *a = informer_set_find(f.set, "v1", "Pod", str_of("ns"), str_of("a"));
+    assert_non_null(a);
+    for (int i = 0; i < 3; i++) {
+        fake_bookmark(watches[i], 5, true);
+        assert_false(informer_set_doubts(f.set, "v1", "Pod", a));
+    }
+    fake_pod(watches[1], KUBE_DELETED, "a", 6);
+    assert_true(informer_set_doubts(f.set, "v1", "Pod", a));
+    assert_false(informer_set_doubts(f.set, "v1", "Node", a));
+    fake_pod(watches[0], KUBE_DELETED, "a", 6);
+    assert_null(informer_set_find(f.set, "v1", "Pod", str_of("ns"), str_of("a")));
+    object_unpin(a);
+    for (int i = 0; i < 3; i++)
+        informer_release(informers[i]);
+    finish(&f);
+}
+
 /* R5: a new informer has not heard of our writes; its first list must be from after them. */
 static void informer_of_a_kind_we_wrote_begins_with_the_newest_state(void **state) {
     (void)state;
@@ -482,6 +515,7 @@ int main(void) {
         cmocka_unit_test(informer_of_namespaces_lists_each),
         cmocka_unit_test(informer_set_gives_what_was_written),
         cmocka_unit_test(informer_set_takes_own_writes_where_they_fit),
+        cmocka_unit_test(informer_set_doubts_what_not_all_have),
         cmocka_unit_test(informer_of_a_kind_we_wrote_begins_with_the_newest_state),
         cmocka_unit_test(informer_metadata_only_keeps_the_kind),
         cmocka_unit_test(informer_released_from_its_handler_stops),
