@@ -12,8 +12,8 @@
  * Is:      requests in, answers and streams out, over no network: front.h puts HTTPS before it, the
  *          simulation a wire. Time, chance and the way to webhooks come from outside.
  * Is not:  etcd, a scheduler or a kubelet. What is left out answers 501 or a clear error;
- * docs/reference/embedded-api-server.md lists it. Threads: core. Yields: never; an answer may come
- * later (webhooks) and a watch goes on.
+ *          docs/reference/embedded-api-server.md lists it.
+ * Threads: core. Yields: never; an answer may come later (webhooks) and a watch goes on.
  */
 struct apiserver;
 struct apiserver_options {

@@ -13,7 +13,8 @@
  * Is:      functions on one object, in the order of a write: crd_default(), crd_prepare(),
  *          crd_check(), crd_set_status().
  * Is not:  the kinds that come of it (kinds.h), or CEL: x-kubernetes-validations are refused,
- * unless the caller wants them kept and never evaluated. Threads: pure. Yields: never.
+ *          unless the caller wants them kept and never evaluated.
+ * Threads: pure. Yields: never.
  */
 
 /* Fills in names.singular, names.listKind, conversion.strategy and a webhook service's port. 0,

@@ -14,9 +14,11 @@
  *
  * Is:      one file `journal`: all objects as of a revision, then each change after it, with
  *          checksums; a change is on the disk before it is told of. The file is written anew,
- * aside, when it has become much longer than its objects. Is not:  a database: it is read once, at
- * the start. Nor for several processes: `lock` keeps others out. Threads: core. Yields: never; each
- * append waits for the disk. What the bytes mean stands in docs/explanation/storage.md.
+ *          aside, when it has become much longer than its objects. What the bytes mean stands in
+ *          docs/explanation/storage.md.
+ * Is not:  a database: it is read once, at the start. Nor for several processes: `lock` keeps
+ *          others out.
+ * Threads: core. Yields: never; each append waits for the disk.
  */
 struct journal;
 struct journal_calls { /* what may fail on a disk; as pwrite, fdatasync, ftruncate, renameat */

@@ -7,10 +7,11 @@
  * Managed: who set which field (metadata.managedFields), and server-side apply.
  *
  * Is:      structured merge (KEP-555, sigs.k8s.io/structured-merge-diff): field sets (FieldsV1),
- * the merge of an applied configuration, conflicts, removal of what a manager applied before and
- * applies no more; and how kubectl moves from its annotation to managed fields. Is not:  storage,
- * defaults or validation. Versions: sets are kept by apiVersion and are not converted between
- * versions. Threads: any. Yields: never.
+ *          the merge of an applied configuration, conflicts, removal of what a manager applied
+ *          before and applies no more; and how kubectl moves from its annotation to managed fields.
+ * Is not:  storage, defaults or validation.
+ * Versions: sets are kept by apiVersion and are not converted between versions.
+ * Threads: any. Yields: never.
  */
 struct managed_change {
     const char *manager;     /* fieldManager, or the user agent's first word; "" = "unknown" */

@@ -6,7 +6,7 @@
 
 /*
  * Protobuf table: the messages of the built-in kinds, made by tests/plane/kinds/protobuf.
- * Immutable.
+ * Immutable; any thread.
  */
 enum protobuf_type {
     PROTOBUF_STRING,

@@ -10,10 +10,11 @@
  * Schema: an OpenAPI v3 schema as the API server uses it: of a CRD's version or of a built-in kind.
  *
  * Is:      a compact immutable tree; pruning, defaulting and validation of documents by it, and
- * what patches and server-side apply need to know of lists and maps (x-kubernetes-*). Is not:  a
- * judge of schemas (crd.h is), CEL (crd.h says what is refused), or the handwritten rules of
- * built-in kinds. Limits:  SCHEMA_MAX_DEPTH levels of one schema; documents as deep as jansson
- * reads them. Threads: immutable after parsing; any thread, as far as `resolve` is. Yields: never.
+ *          what patches and server-side apply need to know of lists and maps (x-kubernetes-*).
+ * Is not:  a judge of schemas (crd.h is), CEL (crd.h says what is refused), or the handwritten
+ *          rules of built-in kinds (rules.h).
+ * Limits:  SCHEMA_MAX_DEPTH levels of one schema; documents as deep as jansson reads them.
+ * Threads: immutable after parsing; any thread, as far as `resolve` is. Yields: never.
  */
 struct schema;
 enum { SCHEMA_MAX_DEPTH = 200 };

@@ -7,6 +7,8 @@
 /*
  * Intrusive doubly linked list; the head is a link too. A link that is in no list points to
  * itself after list_init() or list_remove(), so removing twice is fine.
+ *
+ * Threads: one owner at a time, no lock inside. Yields: never.
  */
 struct list {
     struct list *next, *prev;

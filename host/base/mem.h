@@ -9,7 +9,8 @@
  * Memory: the one allocator, with a count and a fault point for tests.
  *
  * Is:      malloc; for tests, which ask for them, a count of live blocks and bytes, and a failure
- * of the n-th call. Is not:  an arena (cache/arena.h) or a cap per isolate (bindings/isolate.h).
+ *          of the n-th call.
+ * Is not:  an arena (cache/arena.h) or a cap per isolate (bindings/isolate.h).
  * Threads: any. Yields: never.
  */
 

@@ -7,6 +7,8 @@
  * Source: what informers need of an API server, as a table, so that tests and the simulation can
  * script it. `source_of_kube` is the real one. The contracts are those of kube/watch.h and
  * kube/discovery.h: handles are over with their last callback or when cancelled.
+ *
+ * Threads: core. Yields: never.
  */
 struct source {
     struct kube_watch *(*watch_open)(const struct source *source,
@@ -25,6 +27,7 @@ struct source {
     struct discovery *discovery;
 };
 
+/* Borrows both; copies of the struct are as good. */
 struct source source_of_kube(struct kube_client *client, struct discovery *discovery);
 
 #endif

@@ -6,7 +6,12 @@
 #include "cache/store.h"
 #include "cache/table.h"
 
-/* The inside of the store: entries, their groups by namespace and by owner, tombstones. */
+/*
+ * The inside of the store: entries, their groups by namespace and by owner, tombstones.
+ *
+ * Threads: the core writes; what is marked atomic, and what is reached by it, any thread reads in a
+ * read section (object.h).
+ */
 struct group { /* the entries of one namespace, of one owner's UID, or with the same labels */
     struct keyed keyed;
     struct link *first; /* atomic */

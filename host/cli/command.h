@@ -8,6 +8,7 @@
  * Commands: what `moonlet` can be told to do; one file each.
  *
  * Exit codes: 0 ok, 1 failed, 2 usage, 3 lease lost.
+ * Threads: the main one; a command returns when it is done.
  */
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_LEASE_LOST = 3 };
 

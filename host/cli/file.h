@@ -3,6 +3,10 @@
 
 #include "cli/options.h"
 
+/*
+ * Settings in a file: moonlet.yaml. Threads: the main one. Yields: never.
+ */
+
 /* Reads moonlet.yaml into the options: --config names it; ./moonlet.yaml is read when it is there.
  * Keys are flag names; `config` holds the controllers' values. 0, NOT_FOUND, INVALID, NOMEM. */
 int options_read_file(struct options *options, struct error *err);

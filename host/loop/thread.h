@@ -4,7 +4,8 @@
 #include "base/error.h"
 
 /* A joinable thread. The body runs until it returns; all signals are blocked in it but those it
- * unblocks itself. */
+ * unblocks itself. `name` is what a debugger shows (15 bytes of it). NULL: NOMEM, UNAVAILABLE. Its
+ * owner is who started it: one thread joins, or abandons, once. */
 struct thread;
 struct thread *thread_start(const char *name, void (*body)(void *context), void *context,
                             struct error *err);

@@ -7,10 +7,12 @@
  * Operation: one request of a script, carried out: permission, discovery, request, retries, answer.
  *
  * Is:      the way of every ctx call that waits. What each kind of write means is in
- *          runtime/write.c and subresource.c, of each read in runtime/read.c, HTTP in
- * runtime/fetch.c. Is not:  a cache: answers go to the informers at once (R5). Retries: on 429, 5xx
- * and lost connections, at most 5, with Retry-After, only where repeating is safe; else only when
- * the request surely never left. Threads: core. Yields: never; the end is `done`.
+ *          runtime/write*.c and subresource.c, of each read in runtime/read.c, HTTP in
+ *          runtime/fetch.c.
+ * Is not:  a cache: answers go to the informers at once (R5).
+ * Retries: on 429, 5xx and lost connections, at most 5, with Retry-After, only where repeating is
+ *          safe; else only when the request surely never left.
+ * Threads: core. Yields: never; the end is `done`.
  */
 struct scope { /* who asks; owns nothing, outlives its operations */
     struct host *host;

@@ -9,6 +9,8 @@
  * What a plain scalar means (YAML 1.1 as Kubernetes tools read it): null, bool, integer, float, or
  * NULL when it is a string. Sets *ret_infinite for .inf and .nan, which JSON cannot say.
  * Integers above int64 and floats are reals; a real that is a whole number is an integer.
+ *
+ * Threads: any. Yields: never.
  */
 json_t *yaml_resolve(struct str text, bool *ret_infinite);
 

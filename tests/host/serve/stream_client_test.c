@@ -4,10 +4,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/mem.h"
 #include "serve/support/stream/desk.h"
