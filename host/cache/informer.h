@@ -96,7 +96,8 @@ void informer_set_deleted(struct informer_set *set, const char *api_version, con
 const struct object *informer_set_find(struct informer_set *set, const char *api_version,
                                        const char *kind, struct str ns, struct str name);
 /* Does an informer that would hold such an object have none of that name? One with other selectors
- * has a watch of its own, and may know sooner that the object is gone, or later that it is there. */
+ * has a watch of its own, and may know sooner that the object is gone, or later that it is there.
+ */
 bool informer_set_doubts(struct informer_set *set, const char *api_version, const char *kind,
                          const struct object *object);
 
