@@ -21,56 +21,48 @@ static struct str first_random(struct harness *h, uint64_t seed, struct strbuf *
 }
 
 static void random_numbers_follow_the_seed_of_the_isolate(void **state) {
-    (void)state;
-    struct harness h;
-    harness_open(&h);
+    struct harness *h = *state;
     struct strbuf one = {0}, same = {0}, other = {0};
-    struct str first = first_random(&h, 7ull << 40, &one);
-    assert_true(str_equal(first, first_random(&h, 7ull << 40, &same)));
-    assert_false(str_equal(first, first_random(&h, 8ull << 40, &other)));
+    struct str first = first_random(h, 7ull << 40, &one);
+    assert_true(str_equal(first, first_random(h, 7ull << 40, &same)));
+    assert_false(str_equal(first, first_random(h, 8ull << 40, &other)));
     strbuf_finish(&one);
     strbuf_finish(&same);
     strbuf_finish(&other);
-    harness_close(&h);
 }
 
 /* After its memory cap an isolate is dead; a new one loads and runs at once (R19). */
 static void dead_isolate_is_rebuilt(void **state) {
-    (void)state;
-    struct harness h;
+    struct harness *h = *state;
     struct script_result result;
     struct error err;
-    harness_open(&h);
     static const char text[] =
         APP "reconcile = function(app, ctx) local t = {}\n"
             "  if ctx.attempt == 1 and not app then for i = 1, 1e9 do t[i] = {} end end\nend }";
     for (int i = 0; i < 3; i++) {
-        struct script *script = harness_try(&h, "app.lua", text, 8 << 20, 10 * NS_PER_S, &err);
+        struct script *script = harness_try(h, "app.lua", text, 8 << 20, 10 * NS_PER_S, &err);
         assert_non_null(script);
-        harness_call(&h, script, "reconcile", NULL, &result);
+        harness_call(h, script, "reconcile", NULL, &result);
         assert_int_equal(result.error.code, ERROR_NOMEM);
         script_result_finish(&result);
-        harness_call(&h, script, "reconcile", NULL, &result); /* fails at once, runs nothing */
+        harness_call(h, script, "reconcile", NULL, &result); /* fails at once, runs nothing */
         assert_int_equal(result.error.code, ERROR_NOMEM);
         script_result_finish(&result);
         lua_engine.unload(script);
     }
-    harness_close(&h);
 }
 
 /* R18: pins count toward the limit and are given back by the collector. */
 static void pins_are_given_back(void **state) {
-    (void)state;
-    struct harness h;
+    struct harness *h = *state;
     struct script_result result;
     struct error err;
-    harness_open(&h);
     struct script *script =
-        harness_try(&h, "app.lua", APP "reconcile = function() end }", 4 << 20, 0, &err);
+        harness_try(h, "app.lua", APP "reconcile = function() end }", 4 << 20, 0, &err);
     assert_non_null(script);
-    const struct object *app = harness_object(&h, harness_app);
+    const struct object *app = harness_object(h, harness_app);
     for (int i = 0; i < 5000; i++) {
-        harness_call(&h, script, "reconcile", app, &result);
+        harness_call(h, script, "reconcile", app, &result);
         if (result.state != SCRIPT_DONE)
             fail_msg("%d: %s", i, result.error.message);
         script_result_finish(&result);
@@ -78,28 +70,25 @@ static void pins_are_given_back(void **state) {
     }
     lua_engine.unload(script);
     object_unpin(app); /* harness_close() checks that it was the last pin */
-    harness_close(&h);
 }
 
 /* Every allocation fails once: load, call and answer give NOMEM or work, and leak nothing. */
 static void no_memory_is_survived(void **state) {
-    (void)state;
+    struct harness *h = *state;
     static const char text[] =
         APP "reconcile = function(app, ctx) ctx:sleep(app.spec.size)\n"
             "  if app.spec.list[1].a == 1 then error({ message = 'x' .. app.metadata.name }) end\n"
             "end }";
-    struct harness h;
-    harness_open(&h);
     struct script_file file = {(char *)"app.lua", (char *)"app", (char *)text, sizeof text - 1};
     struct script_source source = {(char *)"app", &file, 1, 1};
-    const struct object *app = harness_object(&h, harness_app);
+    const struct object *app = harness_object(h, harness_app);
     bool failing = true, loaded = false;
     for (uint64_t n = 0; failing; n += loaded ? 1 : n < 200 ? 1 : 23) {
         struct script_result result;
         struct error err = {0};
         if (!loaded)
             mem_fail_at(n, false);
-        struct script *script = lua_engine.load(h.engine, &source, NULL, NULL, &err);
+        struct script *script = lua_engine.load(h->engine, &source, NULL, NULL, &err);
         if (!loaded && !mem_fail_stop()) {
             loaded = true; /* the load is through: now the call */
             n = 0;
@@ -110,10 +99,10 @@ static void no_memory_is_survived(void **state) {
             continue;
         if (loaded)
             mem_fail_at(n, false);
-        harness_call(&h, script, "reconcile", app, &result);
+        harness_call(h, script, "reconcile", app, &result);
         if (result.state == SCRIPT_WAITING) {
-            assert_int_equal(h.request_count, 1);
-            lua_engine.answer(harness_take(&h), &result);
+            assert_int_equal(h->request_count, 1);
+            lua_engine.answer(harness_take(h), &result);
         }
         failing = !loaded || mem_fail_stop();
         assert_int_equal(result.state, SCRIPT_FAILED);
@@ -124,7 +113,6 @@ static void no_memory_is_survived(void **state) {
     }
     assert_true(loaded);
     object_unpin(app);
-    harness_close(&h);
 }
 
 /* The cap is met wherever memory is asked for: in a growing stack, in the VM's own string
@@ -163,11 +151,12 @@ static void memory_cap_is_met_anywhere(void **state) {
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_numbers_follow_the_seed_of_the_isolate),
-        cmocka_unit_test(dead_isolate_is_rebuilt),
-        cmocka_unit_test(pins_are_given_back),
-        cmocka_unit_test(no_memory_is_survived),
+        TEST(random_numbers_follow_the_seed_of_the_isolate),
+        TEST(dead_isolate_is_rebuilt),
+        TEST(pins_are_given_back),
+        TEST(no_memory_is_survived),
         cmocka_unit_test(memory_cap_is_met_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,3 +153,15 @@ struct script_request *harness_take(struct harness *harness) {
             harness->request_count * sizeof *harness->requests);
     return first;
 }
+
+int harness_setup(void **state) {
+    static struct harness harness;
+    harness_open(&harness);
+    *state = &harness;
+    return 0;
+}
+
+int harness_teardown(void **state) {
+    harness_close(*state);
+    return 0;
+}

@@ -42,6 +42,8 @@ extern const char *const harness_app;
 void harness_open(struct harness *harness);
 /* Closes all and asserts that nothing is left. */
 void harness_close(struct harness *harness);
+int harness_setup(void **state); /* for cmocka: *state is one */
+int harness_teardown(void **state);
 
 /* A source of one file. NULL asserts. */
 struct script *harness_load(struct harness *harness, const char *path, const char *text);

@@ -166,13 +166,23 @@ static int serve(void *context, int fd, const char *request) {
     return 0;
 }
 
-static void curl_answer_comes_with_headers_and_body(void **state) {
-    (void)state;
-    struct world world;
+static int setup(void **state) {
+    static struct world world;
     begin(&world);
+    *state = &world;
+    return 0;
+}
+
+static int teardown(void **state) {
+    end(*state);
+    return 0;
+}
+
+static void curl_answer_comes_with_headers_and_body(void **state) {
+    struct world *world = *state;
     for (int i = 0; i < 2; i++) { /* the second over the same connection */
         struct seen seen = {0};
-        get(&world, &seen, "/hello");
+        get(world, &seen, "/hello");
         assert_int_equal(seen.headers, 1);
         assert_int_equal(seen.done, 1);
         assert_int_equal(seen.err.code, 0);
@@ -181,31 +191,25 @@ static void curl_answer_comes_with_headers_and_body(void **state) {
         assert_string_equal(seen.body.data, "hello");
         strbuf_finish(&seen.body);
     }
-    assert_int_equal(server_most_connections(world.server), 1);
-    end(&world);
+    assert_int_equal(server_most_connections(world->server), 1);
 }
 
 static void curl_interim_answer_is_not_the_answer(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
+    struct world *world = *state;
     struct seen seen = {0};
-    get(&world, &seen, "/interim");
+    get(world, &seen, "/interim");
     assert_int_equal(seen.headers, 1);
     assert_int_equal(seen.status, 404);
     assert_string_equal(seen.type, "");
     assert_string_equal(seen.body.data, "no");
     strbuf_finish(&seen.body);
-    end(&world);
 }
 
 static void curl_request_carries_method_headers_and_body(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
+    struct world *world = *state;
     struct seen seen = {0};
     char url[256];
-    struct http_request request = request_for(&world, &seen, "/echo", url);
+    struct http_request request = request_for(world, &seen, "/echo", url);
     struct http_header headers[] = {
         {"Content-Type", "application/merge-patch+json"}, {"X-Empty", ""}, {0}};
     request.method = "PATCH";
@@ -213,10 +217,10 @@ static void curl_request_carries_method_headers_and_body(void **state) {
     char body[] = "{\"a\":1}";
     request.body = str_of(body);
     struct error err;
-    seen.call = world.transport->start(world.transport, &request, &err);
+    seen.call = world->transport->start(world->transport, &request, &err);
     assert_non_null(seen.call);
     memset(body, 'x', sizeof body - 1); /* it was copied */
-    loop_run(world.loop);
+    loop_run(world->loop);
     assert_int_equal(seen.err.code, 0);
     assert_non_null(strstr(seen.body.data, "PATCH /echo HTTP/1.1\r\n"));
     assert_non_null(strstr(seen.body.data, "Content-Type: application/merge-patch+json\r\n"));
@@ -226,17 +230,16 @@ static void curl_request_carries_method_headers_and_body(void **state) {
     strbuf_finish(&seen.body);
 
     seen = (struct seen){0};
-    request = request_for(&world, &seen, "/echo", url);
+    request = request_for(world, &seen, "/echo", url);
     request.method = "POST"; /* without a body, and so without a type */
-    run(&world, &seen, &request);
+    run(world, &seen, &request);
     assert_non_null(strstr(seen.body.data, "Content-Length: 0\r\n"));
     assert_null(strstr(seen.body.data, "Content-Type"));
     strbuf_finish(&seen.body);
-    end(&world);
 }
 
 static void curl_failures_have_codes(void **state) {
-    (void)state;
+    struct world *world = *state;
     static const struct {
         const char *path;
         int code, status;
@@ -244,41 +247,35 @@ static void curl_failures_have_codes(void **state) {
                  {"/drop", ERROR_UNAVAILABLE, 0},
                  {"/headers", ERROR_PROTOCOL, 0},
                  {"/garbage", ERROR_PROTOCOL, 0}};
-    struct world world;
-    begin(&world);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct seen seen = {0};
-        get(&world, &seen, cases[i].path);
+        get(world, &seen, cases[i].path);
         assert_int_equal(seen.done, 1);
         assert_int_equal(seen.err.code, cases[i].code);
         assert_int_equal(seen.err.status, cases[i].status);
         assert_non_null(strstr(seen.err.message, cases[i].path));
         strbuf_finish(&seen.body);
     }
-    end(&world);
 }
 
 static void curl_refused_connection_never_left(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
+    struct world *world = *state;
     struct seen seen = {0};
     char url[256];
-    struct http_request request = request_for(&world, &seen, "/hello", url);
+    struct http_request request = request_for(world, &seen, "/hello", url);
     request.url = "http://127.0.0.1:1/";
-    run(&world, &seen, &request);
+    run(world, &seen, &request);
     assert_int_equal(seen.err.code, ERROR_UNAVAILABLE);
     assert_int_equal(seen.err.status, -1);
     assert_int_equal(seen.headers, 0);
     struct error err;
     request.url = "ftp://127.0.0.1/";
-    seen.call = world.transport->start(world.transport, &request, &err);
+    seen.call = world->transport->start(world->transport, &request, &err);
     if (seen.call) { /* told later */
-        loop_run(world.loop);
+        loop_run(world->loop);
         err = seen.err;
     }
     assert_int_equal(err.code, ERROR_INVALID);
-    end(&world);
 }
 
 /* A kept connection that ends without an answer: who knows what the server did. */
@@ -313,32 +310,27 @@ static void curl_unsafe_request_is_sent_once(void **state) {
 }
 
 static void curl_body_above_the_limit_is_rejected(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
+    struct world *world = *state;
     for (size_t limit = 3999; limit <= 4000; limit++) {
         struct seen seen = {0};
         char url[256];
-        struct http_request request = request_for(&world, &seen, "/big", url);
+        struct http_request request = request_for(world, &seen, "/big", url);
         request.max_body = limit;
-        run(&world, &seen, &request);
+        run(world, &seen, &request);
         assert_int_equal(seen.err.code, limit == 4000 ? 0 : ERROR_REJECTED);
         strbuf_finish(&seen.body);
     }
-    end(&world);
 }
 
 static void curl_packed_answer_is_unpacked_up_to_the_limit(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
+    struct world *world = *state;
     for (size_t limit = 3999; limit <= 4000; limit++) {
         struct seen seen = {0};
         char url[256];
-        struct http_request request = request_for(&world, &seen, "/packed", url);
+        struct http_request request = request_for(world, &seen, "/packed", url);
         request.gzip = true;
         request.max_body = limit; /* of what comes out, so no small answer grows without end */
-        run(&world, &seen, &request);
+        run(world, &seen, &request);
         assert_int_equal(seen.err.code, limit == 4000 ? 0 : ERROR_REJECTED);
         assert_int_equal(seen.status, 200);
         if (limit == 4000) {
@@ -349,30 +341,26 @@ static void curl_packed_answer_is_unpacked_up_to_the_limit(void **state) {
     }
     struct seen plain = {0}, bad = {0};
     char url[256];
-    get(&world, &plain, "/packed"); /* not asked for: as it came */
+    get(world, &plain, "/packed"); /* not asked for: as it came */
     assert_int_equal(plain.status, 406);
     assert_int_equal(plain.body.len, sizeof packed);
     strbuf_finish(&plain.body);
-    struct http_request request = request_for(&world, &bad, "/packed-badly", url);
+    struct http_request request = request_for(world, &bad, "/packed-badly", url);
     request.gzip = true;
-    run(&world, &bad, &request);
+    run(world, &bad, &request);
     assert_int_equal(bad.err.code, ERROR_PROTOCOL);
     strbuf_finish(&bad.body);
-    end(&world);
 }
 
 static void curl_silence_ends_at_the_timeout(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
+    struct world *world = *state;
     struct seen seen = {0};
     char url[256];
-    struct http_request request = request_for(&world, &seen, "/silent", url);
+    struct http_request request = request_for(world, &seen, "/silent", url);
     request.timeout_ns = 500 * NS_PER_MS; /* it is sent by then, though the machine be busy */
-    run(&world, &seen, &request);
+    run(world, &seen, &request);
     assert_int_equal(seen.err.code, ERROR_TIMEOUT);
     assert_int_equal(seen.err.status, 0); /* it was sent */
-    end(&world);
 }
 
 static void curl_cancel_from_its_own_callback_is_the_end(void **state) {
@@ -439,95 +427,87 @@ static void start_second(void *context, const char *data, size_t len) {
 }
 
 static void curl_request_may_start_in_a_callback(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
+    struct world *world = *state;
     struct chain chain = {0};
     char url[256], second[256];
-    struct http_request request = request_for(&world, &chain.first, "/stream", url);
-    request_for(&world, &chain.second, "/hello", second);
+    struct http_request request = request_for(world, &chain.first, "/stream", url);
+    request_for(world, &chain.second, "/hello", second);
     chain.url = second;
     request.on_headers = NULL;
     request.on_data = start_second;
     request.context = &chain;
-    run(&world, &chain.first, &request);
+    run(world, &chain.first, &request);
     assert_string_equal(chain.second.body.data, "hello");
     strbuf_finish(&chain.second.body);
-    end(&world);
 }
 
 /* R21: on HTTP/1.1 each watch has its own connection, without limit. */
 static void curl_fifty_streams_on_http1_all_flow(void **state) {
-    (void)state;
+    struct world *world = *state;
     enum { STREAMS = 50 };
-    struct world world;
-    begin(&world);
     struct seen seen[STREAMS] = {{0}};
     char url[256];
     struct seen warm = {0};
-    get(&world, &warm, "/hello"); /* the host is known by now */
+    get(world, &warm, "/hello"); /* the host is known by now */
     strbuf_finish(&warm.body);
     for (int i = 0; i < STREAMS; i++) {
-        struct http_request request = request_for(&world, &seen[i], "/stream", url);
+        struct http_request request = request_for(world, &seen[i], "/stream", url);
         struct error err;
         request.stream = true;
         request.on_data = on_data;
-        seen[i].call = world.transport->start(world.transport, &request, &err);
+        seen[i].call = world->transport->start(world->transport, &request, &err);
         assert_non_null(seen[i].call);
     }
     int flowing = 0;
     for (int turn = 0; turn < 5000000 && flowing < STREAMS; turn++) {
-        loop_poll(world.loop);
+        loop_poll(world->loop);
         flowing = 0;
         for (int i = 0; i < STREAMS; i++)
             flowing += seen[i].data > 0;
     }
     assert_int_equal(flowing, STREAMS);
-    assert_int_equal(server_most_connections(world.server), STREAMS);
+    assert_int_equal(server_most_connections(world->server), STREAMS);
     for (int i = 0; i < STREAMS; i++)
         strbuf_finish(&seen[i].body);
-    end(&world);
 }
 
 static void curl_survives_each_failed_allocation(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
+    struct world *world = *state;
     bool failed = true;
     for (uint64_t n = 0; failed; n++) {
         struct seen seen = {0};
         char url[256];
-        struct http_request request = request_for(&world, &seen, "/hello", url);
+        struct http_request request = request_for(world, &seen, "/hello", url);
         struct error err = {0};
         mem_fail_at(n, /* forever= */ false);
-        seen.call = world.transport->start(world.transport, &request, &err);
+        seen.call = world->transport->start(world->transport, &request, &err);
         if (seen.call)
-            loop_run(world.loop);
+            loop_run(world->loop);
         else
             assert_true(err.code == ERROR_NOMEM || err.code == ERROR_INVALID);
         failed = mem_fail_stop();
         assert_int_equal(seen.done, seen.call ? 1 : 0);
         strbuf_finish(&seen.body);
     }
-    end(&world);
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(curl_answer_comes_with_headers_and_body),
-        cmocka_unit_test(curl_interim_answer_is_not_the_answer),
-        cmocka_unit_test(curl_request_carries_method_headers_and_body),
-        cmocka_unit_test(curl_failures_have_codes),
-        cmocka_unit_test(curl_refused_connection_never_left),
+        TEST(curl_answer_comes_with_headers_and_body),
+        TEST(curl_interim_answer_is_not_the_answer),
+        TEST(curl_request_carries_method_headers_and_body),
+        TEST(curl_failures_have_codes),
+        TEST(curl_refused_connection_never_left),
         cmocka_unit_test(curl_unsafe_request_is_sent_once),
-        cmocka_unit_test(curl_body_above_the_limit_is_rejected),
-        cmocka_unit_test(curl_packed_answer_is_unpacked_up_to_the_limit),
-        cmocka_unit_test(curl_silence_ends_at_the_timeout),
+        TEST(curl_body_above_the_limit_is_rejected),
+        TEST(curl_packed_answer_is_unpacked_up_to_the_limit),
+        TEST(curl_silence_ends_at_the_timeout),
         cmocka_unit_test(curl_cancel_from_its_own_callback_is_the_end),
         cmocka_unit_test(curl_cancel_and_destroy_call_nobody),
-        cmocka_unit_test(curl_request_may_start_in_a_callback),
-        cmocka_unit_test(curl_fifty_streams_on_http1_all_flow),
-        cmocka_unit_test(curl_survives_each_failed_allocation),
+        TEST(curl_request_may_start_in_a_callback),
+        TEST(curl_fifty_streams_on_http1_all_flow),
+        TEST(curl_survives_each_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

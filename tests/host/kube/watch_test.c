@@ -109,8 +109,20 @@ static bool feed(struct world *world, const char *text) {
     return fake_transport_data(&world->watches, text, strlen(text));
 }
 
+static int setup(void **state) {
+    static struct world world;
+    begin(&world);
+    *state = &world;
+    return 0;
+}
+
+static int teardown(void **state) {
+    end(*state);
+    return 0;
+}
+
 static void watch_bad_frames_end_it(void **state) {
-    (void)state;
+    struct world *world = *state;
     static const struct {
         const char *frame;
         int code;
@@ -131,87 +143,73 @@ static void watch_bad_frames_end_it(void **state) {
          "\n",
          ERROR_UNAVAILABLE, "etcd"},
     };
-    struct world world;
-    begin(&world);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        open_watch(&world);
-        assert_false(feed(&world, cases[i].frame));
-        assert_int_equal(world.ends, 1);
-        assert_int_equal(world.err.code, cases[i].code);
-        if (strstr(world.err.message, cases[i].message) == NULL)
-            fail_msg("%s: %s", cases[i].frame, world.err.message);
+        open_watch(world);
+        assert_false(feed(world, cases[i].frame));
+        assert_int_equal(world->ends, 1);
+        assert_int_equal(world->err.code, cases[i].code);
+        if (strstr(world->err.message, cases[i].message) == NULL)
+            fail_msg("%s: %s", cases[i].frame, world->err.message);
     }
-    end(&world);
 }
 
 static void watch_end_is_normal_only_between_frames(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
-    open_watch(&world);
-    fake_transport_end(&world.watches, NULL);
-    assert_int_equal(world.ends, 1);
-    assert_int_equal(world.err.code, 0);
-    open_watch(&world);
-    feed(&world, "{\"type\":");
-    fake_transport_end(&world.watches, NULL);
-    assert_int_equal(world.ends, 1);
-    assert_int_equal(world.err.code, ERROR_UNAVAILABLE);
-    assert_int_equal(world.err.status, 200);
-    open_watch(&world);
-    fake_transport_fail(&world.watches, ERROR_UNAVAILABLE, 0);
-    assert_int_equal(world.err.status, 200); /* cut */
-    assert_string_equal(world.err.message, "watch /api/v1/pods: the network is away");
-    ask_watch(&world);
-    fake_transport_fail(&world.watches, ERROR_UNAVAILABLE, 0);
-    assert_int_equal(world.err.status, 0); /* refused */
-    end(&world);
+    struct world *world = *state;
+    open_watch(world);
+    fake_transport_end(&world->watches, NULL);
+    assert_int_equal(world->ends, 1);
+    assert_int_equal(world->err.code, 0);
+    open_watch(world);
+    feed(world, "{\"type\":");
+    fake_transport_end(&world->watches, NULL);
+    assert_int_equal(world->ends, 1);
+    assert_int_equal(world->err.code, ERROR_UNAVAILABLE);
+    assert_int_equal(world->err.status, 200);
+    open_watch(world);
+    fake_transport_fail(&world->watches, ERROR_UNAVAILABLE, 0);
+    assert_int_equal(world->err.status, 200); /* cut */
+    assert_string_equal(world->err.message, "watch /api/v1/pods: the network is away");
+    ask_watch(world);
+    fake_transport_fail(&world->watches, ERROR_UNAVAILABLE, 0);
+    assert_int_equal(world->err.status, 0); /* refused */
 }
 
 static void watch_frames_may_be_split_anywhere(void **state) {
-    (void)state;
+    struct world *world = *state;
     static const char text[] =
         "{\"type\":\"ADDED\",\"object\":{\"a\":\"x\\n\"}}\n\n"
         "{\"object\":{\"b\":[1, 2]},\"more\":{},\"type\":\"MODIFIED\"}\r\n"
         "{\"type\":\"DELETED\",\"object\":{}}\n{\"type\":\"BOOKMARK\",\"object\":{\"c\":1}}\n";
     static const char expected[] =
         "ADDED {\"a\":\"x\\n\"};MODIFIED {\"b\":[1, 2]};DELETED {};BOOKMARK {\"c\":1};";
-    struct world world;
-    begin(&world);
     for (size_t size = 1; size <= sizeof text; size++) {
-        open_watch(&world);
+        open_watch(world);
         for (size_t at = 0; at < sizeof text - 1; at += size) {
             size_t left = sizeof text - 1 - at;
-            assert_true(fake_transport_data(&world.watches, text + at, left < size ? left : size));
+            assert_true(fake_transport_data(&world->watches, text + at, left < size ? left : size));
         }
-        assert_string_equal(world.log.data, expected);
-        fake_transport_end(&world.watches, NULL);
-        assert_int_equal(world.err.code, 0);
+        assert_string_equal(world->log.data, expected);
+        fake_transport_end(&world->watches, NULL);
+        assert_int_equal(world->err.code, 0);
     }
-    end(&world);
 }
 
 static void watch_closed_by_its_own_event_hears_no_more(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
-    open_watch(&world);
-    world.close_at = 2;
-    assert_false(feed(&world, "{\"type\":\"ADDED\",\"object\":{\"a\":1}}\n"
-                              "{\"type\":\"ADDED\",\"object\":{\"a\":2}}\n"
-                              "{\"type\":\"ADDED\",\"object\":{\"a\":3}}\n"));
-    assert_string_equal(world.log.data, "ADDED {\"a\":1};ADDED {\"a\":2};");
-    assert_int_equal(world.ends, 0);
-    open_watch(&world);
-    kube_watch_close(world.watch);
-    assert_int_equal(world.ends, 0);
-    end(&world);
+    struct world *world = *state;
+    open_watch(world);
+    world->close_at = 2;
+    assert_false(feed(world, "{\"type\":\"ADDED\",\"object\":{\"a\":1}}\n"
+                             "{\"type\":\"ADDED\",\"object\":{\"a\":2}}\n"
+                             "{\"type\":\"ADDED\",\"object\":{\"a\":3}}\n"));
+    assert_string_equal(world->log.data, "ADDED {\"a\":1};ADDED {\"a\":2};");
+    assert_int_equal(world->ends, 0);
+    open_watch(world);
+    kube_watch_close(world->watch);
+    assert_int_equal(world->ends, 0);
 }
 
 static void watch_asks_for_what_was_selected(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
+    struct world *world = *state;
     struct kube_watch_options options = {.select = {.resource = &pods,
                                                     .ns = "team",
                                                     .label_selector = "a in (b,c)",
@@ -224,17 +222,16 @@ static void watch_asks_for_what_was_selected(void **state) {
                                          .timeout_s = 300,
                                          .on_event = on_event,
                                          .on_end = on_end,
-                                         .context = &world};
-    struct kube_watch *watch = kube_watch_open(world.client, &options, NULL);
+                                         .context = world};
+    struct kube_watch *watch = kube_watch_open(world->client, &options, NULL);
     assert_string_equal(
-        fake_transport_what(&world.watches),
+        fake_transport_what(&world->watches),
         "GET https://a/api/v1/namespaces/team/pods?labelSelector=a%20in%20%28b%2Cc%29"
         "&fieldSelector=metadata.name%3Dx&watch=1&resourceVersionMatch=NotOlderThan"
         "&sendInitialEvents=true&allowWatchBookmarks=true&timeoutSeconds=300");
-    assert_string_equal(fake_transport_header(&world.watches, "Accept"),
+    assert_string_equal(fake_transport_header(&world->watches, "Accept"),
                         "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
     kube_watch_close(watch);
-    end(&world);
 }
 
 static void start_list(struct world *world, const char *more) {
@@ -264,7 +261,7 @@ static bool list_answer(struct world *world, const char *text, size_t piece) {
 
 /* Those that are told before the answer is complete among them. */
 static void list_bad_answers_are_protocol_errors(void **state) {
-    (void)state;
+    struct world *world = *state;
     static const struct {
         int status;
         const char *body;
@@ -300,58 +297,50 @@ static void list_bad_answers_are_protocol_errors(void **state) {
         {200, "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[{}", ERROR_PROTOCOL, ""},
         {410, "{\"kind\":\"Status\",\"reason\":\"Expired\"}", ERROR_GONE, ""},
     };
-    struct world world;
-    begin(&world);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        start_list(&world, NULL);
+        start_list(world, NULL);
         if (*cases[i].body)
-            fake_transport_answer(&world.calls, cases[i].status, cases[i].body);
+            fake_transport_answer(&world->calls, cases[i].status, cases[i].body);
         else
-            list_answer(&world, "", 1);
-        assert_int_equal(world.ends, 1);
-        if (world.err.code != cases[i].code || strstr(world.err.message, cases[i].message) == NULL)
-            fail_msg("%s: %s", cases[i].body, world.err.message);
-        assert_non_null(strstr(world.err.message, "list /api/v1/pods: "));
+            list_answer(world, "", 1);
+        assert_int_equal(world->ends, 1);
+        if (world->err.code != cases[i].code ||
+            strstr(world->err.message, cases[i].message) == NULL)
+            fail_msg("%s: %s", cases[i].body, world->err.message);
+        assert_non_null(strstr(world->err.message, "list /api/v1/pods: "));
     }
-    end(&world);
 }
 
 /* As a proxy ends an answer: well, and in the middle. */
 static void list_cut_short_anywhere_is_an_error(void **state) {
-    (void)state;
+    struct world *world = *state;
     static const char text[] = "{\"items\":[{\"a\":[1]},{\"b\":\"]}\"}],\"metadata\":"
                                "{\"resourceVersion\":\"9\"}}";
-    struct world world;
-    begin(&world);
     for (size_t len = 1; len < sizeof text - 1; len++) {
         char part[sizeof text] = "";
         memcpy(part, text, len);
-        start_list(&world, NULL);
-        assert_true(list_answer(&world, part, 7));
-        assert_int_equal(world.ends, 1);
-        assert_int_equal(world.err.code, ERROR_PROTOCOL);
+        start_list(world, NULL);
+        assert_true(list_answer(world, part, 7));
+        assert_int_equal(world->ends, 1);
+        assert_int_equal(world->err.code, ERROR_PROTOCOL);
     }
-    end(&world);
 }
 
 static void list_items_come_before_the_answer_is_complete(void **state) {
-    (void)state;
+    struct world *world = *state;
     static const char first[] = "{\"items\":[{\"a\":1},{\"b\":";
-    struct world world;
-    begin(&world);
-    start_list(&world, NULL);
-    assert_true(fake_transport_request(&world.calls)->gzip);
-    fake_transport_headers(&world.calls, 200, NULL, 0);
-    fake_transport_data(&world.calls, first, strlen(first));
-    assert_string_equal(world.log.data, "{\"a\":1};");
-    fake_transport_fail(&world.calls, ERROR_UNAVAILABLE, 0);
-    assert_int_equal(world.ends, 1);
-    assert_string_equal(world.err.message, "list /api/v1/pods: the network is away");
-    end(&world);
+    start_list(world, NULL);
+    assert_true(fake_transport_request(&world->calls)->gzip);
+    fake_transport_headers(&world->calls, 200, NULL, 0);
+    fake_transport_data(&world->calls, first, strlen(first));
+    assert_string_equal(world->log.data, "{\"a\":1};");
+    fake_transport_fail(&world->calls, ERROR_UNAVAILABLE, 0);
+    assert_int_equal(world->ends, 1);
+    assert_string_equal(world->err.message, "list /api/v1/pods: the network is away");
 }
 
 static void list_may_be_split_anywhere(void **state) {
-    (void)state;
+    struct world *world = *state;
     static const struct {
         const char *text, *expected;
     } cases[] = {
@@ -365,106 +354,95 @@ static void list_may_be_split_anywhere(void **state) {
          "{\"a\":1};{};9/"},
         {"{\"metadata\":{\"resourceVersion\":\"9\",\"items\":[5]},\"items\":[ ]}", "9/"},
     };
-    struct world world;
-    begin(&world);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (size_t size = 1; size <= strlen(cases[i].text); size++) {
-            start_list(&world, NULL);
-            assert_true(list_answer(&world, cases[i].text, size));
-            assert_int_equal(world.err.code, 0);
-            assert_string_equal(world.log.data, cases[i].expected);
+            start_list(world, NULL);
+            assert_true(list_answer(world, cases[i].text, size));
+            assert_int_equal(world->err.code, 0);
+            assert_string_equal(world->log.data, cases[i].expected);
         }
     }
-    end(&world);
 }
 
 static void list_gives_items_version_and_token(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
-    start_list(&world, NULL);
-    assert_string_equal(fake_transport_what(&world.calls),
+    struct world *world = *state;
+    start_list(world, NULL);
+    assert_string_equal(fake_transport_what(&world->calls),
                         "GET https://a/api/v1/pods?limit=500&resourceVersion=0");
-    fake_transport_answer(&world.calls, 200,
+    fake_transport_answer(&world->calls, 200,
                           "{\"kind\":\"PodList\",\"metadata\":{\"resourceVersion\":\"9\","
                           "\"continue\":\"t=\",\"x\":[]},\"items\":[{\"a\":1}, {\"b\":{}}]}");
-    assert_string_equal(world.log.data, "{\"a\":1};{\"b\":{}};9/t=");
-    start_list(&world, "t=");
-    assert_string_equal(fake_transport_what(&world.calls),
+    assert_string_equal(world->log.data, "{\"a\":1};{\"b\":{}};9/t=");
+    start_list(world, "t=");
+    assert_string_equal(fake_transport_what(&world->calls),
                         "GET https://a/api/v1/pods?limit=500&continue=t%3D");
-    fake_transport_answer(&world.calls, 200,
+    fake_transport_answer(&world->calls, 200,
                           "{\"items\":null,\"metadata\":{\"resourceVersion\":\"9\"}}");
-    assert_string_equal(world.log.data, "9/");
-    end(&world);
+    assert_string_equal(world->log.data, "9/");
 }
 
 static void list_cancelled_hears_no_more(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
-    start_list(&world, NULL);
-    world.close_at = 1;
-    fake_transport_answer(&world.calls, 200,
+    struct world *world = *state;
+    start_list(world, NULL);
+    world->close_at = 1;
+    fake_transport_answer(&world->calls, 200,
                           "{\"metadata\":{\"resourceVersion\":\"9\"},\"items\":[{},{}]}");
-    assert_string_equal(world.log.data, "{};");
-    assert_int_equal(world.ends, 0);
-    start_list(&world, NULL);
-    kube_list_cancel(world.list);
-    assert_int_equal(fake_transport_waiting(&world.calls), 0);
-    assert_int_equal(world.ends, 0);
-    end(&world);
+    assert_string_equal(world->log.data, "{};");
+    assert_int_equal(world->ends, 0);
+    start_list(world, NULL);
+    kube_list_cancel(world->list);
+    assert_int_equal(fake_transport_waiting(&world->calls), 0);
+    assert_int_equal(world->ends, 0);
 }
 
 static void watch_and_list_survive_each_failed_allocation(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
+    struct world *world = *state;
     bool failed = true;
     for (uint64_t n = 0; failed; n++) {
         struct error err = {0};
         struct kube_watch_options watch = {.select = {.resource = &pods, .label_selector = "a"},
                                            .on_event = on_event,
                                            .on_end = on_end,
-                                           .context = &world};
+                                           .context = world};
         struct kube_list_options list = {.select = {.resource = &pods},
                                          .on_item = on_item,
                                          .on_done = on_done,
-                                         .context = &world};
+                                         .context = world};
         mem_fail_at(n, /* forever= */ false);
-        world.watch = kube_watch_open(world.client, &watch, &err);
-        if (world.watch) {
-            fake_transport_headers(&world.watches, 200, NULL, 0);
-            if (feed(&world, "{\"type\":\"ADDED\",") && feed(&world, "\"object\":{}}\n"))
-                kube_watch_close(world.watch);
+        world->watch = kube_watch_open(world->client, &watch, &err);
+        if (world->watch) {
+            fake_transport_headers(&world->watches, 200, NULL, 0);
+            if (feed(world, "{\"type\":\"ADDED\",") && feed(world, "\"object\":{}}\n"))
+                kube_watch_close(world->watch);
             else
-                assert_int_equal(world.err.code, ERROR_NOMEM);
+                assert_int_equal(world->err.code, ERROR_NOMEM);
         } else {
             assert_int_equal(err.code, ERROR_NOMEM);
         }
-        world.list = kube_list_start(world.client, &list, &err);
-        if (world.list)
-            fake_transport_answer(&world.calls, 200,
+        world->list = kube_list_start(world->client, &list, &err);
+        if (world->list)
+            fake_transport_answer(&world->calls, 200,
                                   "{\"metadata\":{\"resourceVersion\":\"9\"},\"items\":[{}]}");
         failed = mem_fail_stop();
-        strbuf_finish(&world.log);
+        strbuf_finish(&world->log);
     }
-    end(&world);
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(watch_bad_frames_end_it),
-        cmocka_unit_test(watch_end_is_normal_only_between_frames),
-        cmocka_unit_test(watch_frames_may_be_split_anywhere),
-        cmocka_unit_test(watch_closed_by_its_own_event_hears_no_more),
-        cmocka_unit_test(watch_asks_for_what_was_selected),
-        cmocka_unit_test(list_bad_answers_are_protocol_errors),
-        cmocka_unit_test(list_cut_short_anywhere_is_an_error),
-        cmocka_unit_test(list_items_come_before_the_answer_is_complete),
-        cmocka_unit_test(list_may_be_split_anywhere),
-        cmocka_unit_test(list_gives_items_version_and_token),
-        cmocka_unit_test(list_cancelled_hears_no_more),
-        cmocka_unit_test(watch_and_list_survive_each_failed_allocation),
+        TEST(watch_bad_frames_end_it),
+        TEST(watch_end_is_normal_only_between_frames),
+        TEST(watch_frames_may_be_split_anywhere),
+        TEST(watch_closed_by_its_own_event_hears_no_more),
+        TEST(watch_asks_for_what_was_selected),
+        TEST(list_bad_answers_are_protocol_errors),
+        TEST(list_cut_short_anywhere_is_an_error),
+        TEST(list_items_come_before_the_answer_is_complete),
+        TEST(list_may_be_split_anywhere),
+        TEST(list_gives_items_version_and_token),
+        TEST(list_cancelled_hears_no_more),
+        TEST(watch_and_list_survive_each_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

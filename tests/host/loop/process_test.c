@@ -58,98 +58,87 @@ static struct loop_process *shell(struct world *world, const char *script, uint6
     return process;
 }
 
-static void process_gives_output_and_status(void **state) {
-    (void)state;
-    struct world world;
+static int setup(void **state) {
+    static struct world world;
     begin(&world);
-    shell(&world, "read line || echo \"$X\"; echo why >&2; exit 3", 0);
-    loop_run(world.loop);
-    assert_int_equal(world.done, 1);
-    assert_int_equal(world.result.exit_status, 3);
-    assert_string_equal(world.output, "y\n"); /* nothing on stdin, our environment alone */
-    assert_string_equal(world.errors, "why\n");
-    end(&world);
+    *state = &world;
+    return 0;
+}
+
+static int teardown(void **state) {
+    end(*state);
+    return 0;
+}
+
+static void process_gives_output_and_status(void **state) {
+    struct world *world = *state;
+    shell(world, "read line || echo \"$X\"; echo why >&2; exit 3", 0);
+    loop_run(world->loop);
+    assert_int_equal(world->done, 1);
+    assert_int_equal(world->result.exit_status, 3);
+    assert_string_equal(world->output, "y\n"); /* nothing on stdin, our environment alone */
+    assert_string_equal(world->errors, "why\n");
 }
 
 static void process_that_dies_says_by_which_signal(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
-    shell(&world, "kill -TERM $$", 0);
-    loop_run(world.loop);
-    assert_int_equal(world.result.exit_status, 128 + SIGTERM);
-    assert_false(world.result.timed_out);
-    end(&world);
+    struct world *world = *state;
+    shell(world, "kill -TERM $$", 0);
+    loop_run(world->loop);
+    assert_int_equal(world->result.exit_status, 128 + SIGTERM);
+    assert_false(world->result.timed_out);
 }
 
 static void process_that_prints_too_much_fails(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
-    shell(&world, "echo 123456789012345678901234567890", 0);
-    loop_run(world.loop);
-    assert_int_equal(world.result.exit_status, 1);
-    assert_string_equal(world.errors, "it printed too much");
-    end(&world);
+    struct world *world = *state;
+    shell(world, "echo 123456789012345678901234567890", 0);
+    loop_run(world->loop);
+    assert_int_equal(world->result.exit_status, 1);
+    assert_string_equal(world->errors, "it printed too much");
 }
 
 static void process_keeps_the_tail_of_its_errors(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
-    shell(&world, "i=0; while [ $i -lt 2000 ]; do echo line$i >&2; i=$((i+1)); done", 0);
-    loop_run(world.loop);
-    assert_int_equal(strlen(world.errors), 4096);
-    assert_non_null(strstr(world.errors, "line1999\n"));
-    assert_null(strstr(world.errors, "line1\n"));
-    end(&world);
+    struct world *world = *state;
+    shell(world, "i=0; while [ $i -lt 2000 ]; do echo line$i >&2; i=$((i+1)); done", 0);
+    loop_run(world->loop);
+    assert_int_equal(strlen(world->errors), 4096);
+    assert_non_null(strstr(world->errors, "line1999\n"));
+    assert_null(strstr(world->errors, "line1\n"));
 }
 
 static void process_is_killed_at_its_deadline(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
-    shell(&world, "read line </dev/zero; exec sleep 600", 5 * NS_PER_S);
-    loop_advance(world.loop, &world.clock, 5 * NS_PER_S);
-    loop_run(world.loop);
-    assert_int_equal(world.done, 1);
-    assert_true(world.result.timed_out);
-    assert_int_equal(world.result.exit_status, 128 + SIGKILL);
-    end(&world);
+    struct world *world = *state;
+    shell(world, "read line </dev/zero; exec sleep 600", 5 * NS_PER_S);
+    loop_advance(world->loop, &world->clock, 5 * NS_PER_S);
+    loop_run(world->loop);
+    assert_int_equal(world->done, 1);
+    assert_true(world->result.timed_out);
+    assert_int_equal(world->result.exit_status, 128 + SIGKILL);
 }
 
 static void process_that_is_cancelled_calls_nobody(void **state) {
-    (void)state;
-    struct world world;
-    begin(&world);
-    loop_process_cancel(shell(&world, "exec sleep 600", 5 * NS_PER_S));
-    loop_run(world.loop);
-    assert_int_equal(world.done, 0);
-    end(&world);
+    struct world *world = *state;
+    loop_process_cancel(shell(world, "exec sleep 600", 5 * NS_PER_S));
+    loop_run(world->loop);
+    assert_int_equal(world->done, 0);
 }
 
 static void process_that_is_not_there_is_an_error(void **state) {
-    (void)state;
-    struct world world;
+    struct world *world = *state;
     struct error err;
     const char *const argv[] = {"/nowhere/program", NULL};
-    begin(&world);
     assert_null(loop_process_start(
-        world.loop, &(struct loop_process_options){.argv = argv, .done = on_done}, &err));
+        world->loop, &(struct loop_process_options){.argv = argv, .done = on_done}, &err));
     assert_int_equal(err.code, ERROR_INVALID);
     assert_non_null(strstr(err.message, "/nowhere/program"));
-    end(&world);
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(process_gives_output_and_status),
-        cmocka_unit_test(process_that_dies_says_by_which_signal),
-        cmocka_unit_test(process_that_prints_too_much_fails),
-        cmocka_unit_test(process_keeps_the_tail_of_its_errors),
-        cmocka_unit_test(process_is_killed_at_its_deadline),
-        cmocka_unit_test(process_that_is_cancelled_calls_nobody),
-        cmocka_unit_test(process_that_is_not_there_is_an_error),
+        TEST(process_gives_output_and_status),       TEST(process_that_dies_says_by_which_signal),
+        TEST(process_that_prints_too_much_fails),    TEST(process_keeps_the_tail_of_its_errors),
+        TEST(process_is_killed_at_its_deadline),     TEST(process_that_is_cancelled_calls_nobody),
+        TEST(process_that_is_not_there_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,43 +44,49 @@ static void on_ready(void *context, int fd, int events) {
     loop_stop(world->loop);
 }
 
-static void fd_tells_when_it_can_be_read(void **state) {
-    (void)state;
-    struct world world;
-    struct error err;
+static int setup(void **state) {
+    static struct world world;
     begin(&world);
-    world.fd = loop_fd_open(world.loop, world.pipe[0], on_ready, &world, &err);
-    assert_non_null(world.fd);
-    assert_int_equal(loop_fd_set(world.fd, LOOP_READABLE, &err), 0);
-    loop_poll(world.loop);
-    assert_int_equal(world.calls, 0);
-    assert_int_equal(write(world.pipe[1], "a", 1), 1);
-    loop_run(world.loop);
-    assert_int_equal(world.calls, 1);
-    assert_int_equal(world.events, LOOP_READABLE);
-    assert_int_equal(loop_fd_set(world.fd, 0, &err), 0); /* paused */
-    assert_int_equal(write(world.pipe[1], "b", 1), 1);
-    loop_poll(world.loop);
-    assert_int_equal(world.calls, 1);
-    assert_int_equal(loop_fd_set(world.fd, LOOP_READABLE, &err), 0);
-    loop_run(world.loop);
-    assert_int_equal(world.calls, 2);
-    loop_fd_close(world.fd);
+    *state = &world;
+    return 0;
+}
+
+static int teardown(void **state) {
+    end(*state);
+    return 0;
+}
+
+static void fd_tells_when_it_can_be_read(void **state) {
+    struct world *world = *state;
+    struct error err;
+    world->fd = loop_fd_open(world->loop, world->pipe[0], on_ready, world, &err);
+    assert_non_null(world->fd);
+    assert_int_equal(loop_fd_set(world->fd, LOOP_READABLE, &err), 0);
+    loop_poll(world->loop);
+    assert_int_equal(world->calls, 0);
+    assert_int_equal(write(world->pipe[1], "a", 1), 1);
+    loop_run(world->loop);
+    assert_int_equal(world->calls, 1);
+    assert_int_equal(world->events, LOOP_READABLE);
+    assert_int_equal(loop_fd_set(world->fd, 0, &err), 0); /* paused */
+    assert_int_equal(write(world->pipe[1], "b", 1), 1);
+    loop_poll(world->loop);
+    assert_int_equal(world->calls, 1);
+    assert_int_equal(loop_fd_set(world->fd, LOOP_READABLE, &err), 0);
+    loop_run(world->loop);
+    assert_int_equal(world->calls, 2);
+    loop_fd_close(world->fd);
     loop_fd_close(NULL);
-    end(&world);
 }
 
 static void fd_tells_when_it_can_be_written(void **state) {
-    (void)state;
-    struct world world;
+    struct world *world = *state;
     struct error err;
-    begin(&world);
-    world.fd = loop_fd_open(world.loop, world.pipe[1], on_ready, &world, &err);
-    assert_int_equal(loop_fd_set(world.fd, LOOP_WRITABLE, &err), 0);
-    loop_run(world.loop);
-    assert_int_equal(world.events, LOOP_WRITABLE);
-    loop_fd_close(world.fd);
-    end(&world);
+    world->fd = loop_fd_open(world->loop, world->pipe[1], on_ready, world, &err);
+    assert_int_equal(loop_fd_set(world->fd, LOOP_WRITABLE, &err), 0);
+    loop_run(world->loop);
+    assert_int_equal(world->events, LOOP_WRITABLE);
+    loop_fd_close(world->fd);
 }
 
 static void on_close_itself(void *context, int fd, int events) {
@@ -91,47 +97,38 @@ static void on_close_itself(void *context, int fd, int events) {
 }
 
 static void fd_may_be_closed_in_its_own_callback(void **state) {
-    (void)state;
-    struct world world;
+    struct world *world = *state;
     struct error err;
-    begin(&world);
-    world.fd = loop_fd_open(world.loop, world.pipe[0], on_close_itself, &world, &err);
-    assert_int_equal(loop_fd_set(world.fd, LOOP_READABLE, &err), 0);
-    assert_int_equal(write(world.pipe[1], "a", 1), 1);
-    loop_run(world.loop); /* ends: nothing is left to wait for */
-    assert_int_equal(world.calls, 1);
-    end(&world);
+    world->fd = loop_fd_open(world->loop, world->pipe[0], on_close_itself, world, &err);
+    assert_int_equal(loop_fd_set(world->fd, LOOP_READABLE, &err), 0);
+    assert_int_equal(write(world->pipe[1], "a", 1), 1);
+    loop_run(world->loop); /* ends: nothing is left to wait for */
+    assert_int_equal(world->calls, 1);
 }
 
 static void fd_tells_that_the_other_side_has_hung_up(void **state) {
-    (void)state;
-    struct world world;
+    struct world *world = *state;
     struct error err;
     int pair[2];
-    begin(&world);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    world.fd = loop_fd_open(world.loop, pair[0], on_ready, &world, &err);
-    assert_int_equal(loop_fd_set(world.fd, LOOP_HANGUP, &err), 0);
+    world->fd = loop_fd_open(world->loop, pair[0], on_ready, world, &err);
+    assert_int_equal(loop_fd_set(world->fd, LOOP_HANGUP, &err), 0);
     assert_int_equal(write(pair[1], "a", 1), 1); /* which nobody reads */
-    loop_poll(world.loop);
-    assert_int_equal(world.calls, 0);
+    loop_poll(world->loop);
+    assert_int_equal(world->calls, 0);
     shutdown(pair[1], SHUT_WR);
-    loop_run(world.loop);
-    assert_int_equal(world.events, LOOP_HANGUP);
-    loop_fd_close(world.fd);
+    loop_run(world->loop);
+    assert_int_equal(world->events, LOOP_HANGUP);
+    loop_fd_close(world->fd);
     close(pair[0]);
     close(pair[1]);
-    end(&world);
 }
 
 static void fd_that_is_none_is_an_error(void **state) {
-    (void)state;
-    struct world world;
+    struct world *world = *state;
     struct error err;
-    begin(&world);
-    assert_null(loop_fd_open(world.loop, 9999, on_ready, &world, &err));
+    assert_null(loop_fd_open(world->loop, 9999, on_ready, world, &err));
     assert_true(err.code < 0);
-    end(&world);
 }
 
 static void on_signal(void *context, int signum) {
@@ -142,48 +139,43 @@ static void on_signal(void *context, int signum) {
 }
 
 static void signal_is_told_in_the_loop_while_it_is_watched(void **state) {
-    (void)state;
-    struct world world;
+    struct world *world = *state;
     struct error err;
-    begin(&world);
-    struct loop_signal *first = loop_signal_open(world.loop, SIGUSR1, on_signal, &world, &err);
-    struct loop_signal *second = loop_signal_open(world.loop, SIGUSR2, on_signal, &world, &err);
-    world.fd = loop_fd_open(world.loop, world.pipe[0], on_ready, &world, &err);
-    loop_fd_set(world.fd, LOOP_READABLE, &err); /* a signal alone keeps no loop running */
+    struct loop_signal *first = loop_signal_open(world->loop, SIGUSR1, on_signal, world, &err);
+    struct loop_signal *second = loop_signal_open(world->loop, SIGUSR2, on_signal, world, &err);
+    world->fd = loop_fd_open(world->loop, world->pipe[0], on_ready, world, &err);
+    loop_fd_set(world->fd, LOOP_READABLE, &err); /* a signal alone keeps no loop running */
     raise(SIGUSR2);
-    assert_int_equal(world.calls, 0); /* not from within */
-    loop_run(world.loop);
-    assert_int_equal(world.signum, SIGUSR2);
+    assert_int_equal(world->calls, 0); /* not from within */
+    loop_run(world->loop);
+    assert_int_equal(world->signum, SIGUSR2);
     raise(SIGUSR1);
-    loop_run(world.loop);
-    assert_int_equal(world.signum, SIGUSR1);
-    assert_int_equal(world.calls, 2);
+    loop_run(world->loop);
+    assert_int_equal(world->signum, SIGUSR1);
+    assert_int_equal(world->calls, 2);
     loop_signal_close(first);
     loop_signal_close(second);
     loop_signal_close(NULL);
-    loop_fd_close(world.fd);
-    end(&world);
+    loop_fd_close(world->fd);
 }
 
 static void signal_that_cannot_be_caught_is_an_error(void **state) {
-    (void)state;
-    struct world world;
+    struct world *world = *state;
     struct error err;
-    begin(&world);
-    assert_null(loop_signal_open(world.loop, SIGKILL, on_signal, &world, &err));
+    assert_null(loop_signal_open(world->loop, SIGKILL, on_signal, world, &err));
     assert_true(err.code < 0);
-    end(&world);
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fd_tells_when_it_can_be_read),
-        cmocka_unit_test(fd_tells_when_it_can_be_written),
-        cmocka_unit_test(fd_may_be_closed_in_its_own_callback),
-        cmocka_unit_test(fd_tells_that_the_other_side_has_hung_up),
-        cmocka_unit_test(fd_that_is_none_is_an_error),
-        cmocka_unit_test(signal_is_told_in_the_loop_while_it_is_watched),
-        cmocka_unit_test(signal_that_cannot_be_caught_is_an_error),
+        TEST(fd_tells_when_it_can_be_read),
+        TEST(fd_tells_when_it_can_be_written),
+        TEST(fd_may_be_closed_in_its_own_callback),
+        TEST(fd_tells_that_the_other_side_has_hung_up),
+        TEST(fd_that_is_none_is_an_error),
+        TEST(signal_is_told_in_the_loop_while_it_is_watched),
+        TEST(signal_that_cannot_be_caught_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,45 +27,39 @@ static const struct fake_step dies = {.type = FAKE_DIE, .code = ERROR_NOMEM};
 static const struct fake_step fails = {.type = FAKE_FAIL};
 
 static void worker_runs_a_call_and_its_requests(void **state) {
-    (void)state;
-    struct world world;
-    world_begin(&world);
-    world_has(&world, "ConfigMap", CONFIG_MAP("a", "5"));
-    fake_engine_plan(&world.engine, naps);
-    world_file(&world, "app", APP("app", ""));
-    world_expect(&world, "s1 load app");
-    world_expect(&world, "s1 bind 1");
-    world_expect(&world, "s1 reconcile ns/a event 1");
-    world_expect(&world, "s1 answer ok");
-    world_until(&world, world.results);
-    assert_string_equal(world.results, "success ");
-    world_file(&world, "app", NULL);
-    world_expect(&world, "s1 unload");
-    world_end(&world);
+    struct world *world = *state;
+    world_has(world, "ConfigMap", CONFIG_MAP("a", "5"));
+    fake_engine_plan(&world->engine, naps);
+    world_file(world, "app", APP("app", ""));
+    world_expect(world, "s1 load app");
+    world_expect(world, "s1 bind 1");
+    world_expect(world, "s1 reconcile ns/a event 1");
+    world_expect(world, "s1 answer ok");
+    world_until(world, world->results);
+    assert_string_equal(world->results, "success ");
+    world_file(world, "app", NULL);
+    world_expect(world, "s1 unload");
 }
 
 static void worker_cancels_a_call_at_its_timeout(void **state) {
-    (void)state;
-    struct world world;
-    world_begin(&world);
-    world_has(&world, "ConfigMap", CONFIG_MAP("a", "5"));
-    fake_engine_plan(&world.engine, sleeps);
-    fake_engine_plan(&world.engine, sleeps); /* it does not give up: that raises, too */
-    fake_engine_plan(&world.engine, fails);
-    world_file(&world, "app", APP("app", ""));
-    world_expect(&world, "s1 load app");
-    world_expect(&world, "s1 bind 1");
-    world_expect(&world, "s1 reconcile ns/a event 1");
-    struct controller *app = world_controller(&world, "app");
-    world_until(&world, !list_empty(&app->jobs) && world.lost == 0);
-    world_pass(&world, 60 * NS_PER_S);
-    world_expect(&world, "s1 cancel timeout");
-    world_expect(&world, "s1 answer timeout");
-    world_expect(&world, "s1 answer timeout");
-    world_until(&world, world.results);
-    assert_string_equal(world.results, "error ");
-    assert_true(fake_engine_logged(&world.engine, "retried with backoff"));
-    world_end(&world);
+    struct world *world = *state;
+    world_has(world, "ConfigMap", CONFIG_MAP("a", "5"));
+    fake_engine_plan(&world->engine, sleeps);
+    fake_engine_plan(&world->engine, sleeps); /* it does not give up: that raises, too */
+    fake_engine_plan(&world->engine, fails);
+    world_file(world, "app", APP("app", ""));
+    world_expect(world, "s1 load app");
+    world_expect(world, "s1 bind 1");
+    world_expect(world, "s1 reconcile ns/a event 1");
+    struct controller *app = world_controller(world, "app");
+    world_until(world, !list_empty(&app->jobs) && world->lost == 0);
+    world_pass(world, 60 * NS_PER_S);
+    world_expect(world, "s1 cancel timeout");
+    world_expect(world, "s1 answer timeout");
+    world_expect(world, "s1 answer timeout");
+    world_until(world, world->results);
+    assert_string_equal(world->results, "error ");
+    assert_true(fake_engine_logged(&world->engine, "retried with backoff"));
 }
 
 /* The worker alone, without a controller. */
@@ -110,128 +104,111 @@ static void load_and_call(struct world *world, struct caller *caller) {
 }
 
 static void worker_unload_aborts_a_call_but_awaits_its_requests(void **state) {
-    (void)state;
-    struct world world;
+    struct world *world = *state;
     struct caller caller;
-    world_begin(&world);
-    load_and_call(&world, &caller);
+    load_and_call(world, &caller);
     worker_unload(caller.script);
-    world_expect(&world, "s1 unload");
-    world_until(&world, caller.call.finished);
+    world_expect(world, "s1 unload");
+    world_until(world, caller.call.finished);
     assert_int_equal(caller.done, 0); /* its request is still ours to answer */
     worker_answer(caller.request);
     assert_int_equal(caller.done, 1);
     assert_true(caller.call.aborted && !caller.call.died && !caller.call.lost);
     assert_int_equal(caller.call.result.error.code, ERROR_CANCELLED);
-    world_until(&world, worker_scripts(world.workers[0]) == 0);
-    world_expect_nothing(&world); /* the answer finds nobody */
-    world_end(&world);
+    world_until(world, worker_scripts(world->workers[0]) == 0);
+    world_expect_nothing(world); /* the answer finds nobody */
 }
 
 static void worker_cancel_of_a_call_under_unload_does_no_harm(void **state) {
-    (void)state;
-    struct world world;
+    struct world *world = *state;
     struct caller caller;
-    world_begin(&world);
-    load_and_call(&world, &caller);
+    load_and_call(world, &caller);
     worker_unload(caller.script);
     worker_call_cancel(&caller.call, ERROR_CANCELLED);
     worker_call_cancel(&caller.call, ERROR_TIMEOUT);
     worker_answer(caller.request);
-    world_expect(&world, "s1 unload");
-    world_until(&world, caller.done);
+    world_expect(world, "s1 unload");
+    world_until(world, caller.done);
     assert_int_equal(caller.done, 1);
-    world_end(&world);
 }
 
 /* R19: three rebuilds in a minute suspend the controller until its file changes or 5 min pass. */
 static void worker_script_that_keeps_dying_is_suspended(void **state) {
-    (void)state;
-    struct world world;
+    struct world *world = *state;
     char line[64];
-    world_begin(&world);
-    world_has(&world, "ConfigMap", CONFIG_MAP("a", "5"));
+    world_has(world, "ConfigMap", CONFIG_MAP("a", "5"));
     for (int i = 0; i < 4; i++)
-        fake_engine_plan(&world.engine, dies);
-    world_file(&world, "app", APP("app", ""));
+        fake_engine_plan(&world->engine, dies);
+    world_file(world, "app", APP("app", ""));
     for (int i = 1; i <= 4; i++) {
         snprintf(line, sizeof line, "s%d load app", i);
-        world_expect(&world, line);
+        world_expect(world, line);
         snprintf(line, sizeof line, "s%d bind 1", i);
-        world_expect(&world, line);
+        world_expect(world, line);
         if (i > 1)
-            world_pass(&world, NS_PER_S); /* the key that hit its cap backs off */
-        world_until(&world, fake_engine_next(&world.engine, line, sizeof line));
+            world_pass(world, NS_PER_S); /* the key that hit its cap backs off */
+        world_until(world, fake_engine_next(&world->engine, line, sizeof line));
         assert_non_null(strstr(line, "reconcile ns/a"));
         snprintf(line, sizeof line, "s%d unload", i);
-        world_expect(&world, line);
+        world_expect(world, line);
     }
-    world_until(&world, world_slot(&world, "app")->suspended);
-    assert_true(fake_engine_logged(&world.engine, "after three rebuilds in a minute; suspended"));
-    world_pass(&world, 200 * NS_PER_S);
-    world_expect_nothing(&world);
-    world_pass(&world, 100 * NS_PER_S);
-    world_expect(&world, "s5 load app");
-    world_expect(&world, "s5 bind 1");
-    world_live(&world, "app");
-    assert_false(world_slot(&world, "app")->suspended);
-    world_end(&world);
+    world_until(world, world_slot(world, "app")->suspended);
+    assert_true(fake_engine_logged(&world->engine, "after three rebuilds in a minute; suspended"));
+    world_pass(world, 200 * NS_PER_S);
+    world_expect_nothing(world);
+    world_pass(world, 100 * NS_PER_S);
+    world_expect(world, "s5 load app");
+    world_expect(world, "s5 bind 1");
+    world_live(world, "app");
+    assert_false(world_slot(world, "app")->suspended);
 }
 
 static void worker_script_suspended_runs_again_when_its_file_changes(void **state) {
-    (void)state;
-    struct world world;
-    world_begin(&world);
-    world_has(&world, "ConfigMap", CONFIG_MAP("a", "5"));
+    struct world *world = *state;
+    world_has(world, "ConfigMap", CONFIG_MAP("a", "5"));
     for (int i = 0; i < 4; i++)
-        fake_engine_plan(&world.engine, dies);
-    world_file(&world, "app", APP("app", ""));
-    while (!world_slot(&world, "app")->suspended)
-        world_pass(&world, NS_PER_MS / 10); /* the worker may be slow: all in a minute */
-    world_file(&world, "app", APP("app", " "));
-    world_live(&world, "app");
-    assert_false(world_slot(&world, "app")->suspended);
-    world_end(&world);
+        fake_engine_plan(&world->engine, dies);
+    world_file(world, "app", APP("app", ""));
+    while (!world_slot(world, "app")->suspended)
+        world_pass(world, NS_PER_MS / 10); /* the worker may be slow: all in a minute */
+    world_file(world, "app", APP("app", " "));
+    world_live(world, "app");
+    assert_false(world_slot(world, "app")->suspended);
 }
 
 static void worker_stop_takes_a_script_that_is_being_loaded(void **state) {
-    (void)state;
-    struct world world;
-    world_begin(&world);
-    world_file(&world, "app", APP("app", ""));
-    world_end(&world);
+    struct world *world = *state;
+    world_file(world, "app", APP("app", ""));
 }
 
 /* "The previous version keeps running" is only true when it can. */
 static void worker_script_that_died_is_rebuilt_though_a_newer_version_fails(void **state) {
-    (void)state;
-    struct world world;
-    world_begin(&world);
-    world_has(&world, "ConfigMap", CONFIG_MAP("a", "5"));
-    fake_engine_plan(&world.engine, sleeps);
-    fake_engine_plan(&world.engine, dies);
-    world_file(&world, "app", APP("app", ""));
-    world_live(&world, "app");
-    world_until(&world, fake_engine_saw(&world.engine, "s1 reconcile ns/a event 1"));
-    world_file(&world, "app", "!app.lua:1: no");
-    world_until(&world, fake_engine_logged(&world.engine, "app.lua:1: no"));
-    world_pass(&world, 60 * NS_PER_S); /* the timeout ends the sleep, and that the isolate */
-    const struct slot *slot = world_slot(&world, "app");
-    world_until(&world, fake_engine_logged(&world.engine, "its isolate died"));
-    world_until(&world, slot->next == NULL && slot->live && !slot->live->dead);
-    world_end(&world);
+    struct world *world = *state;
+    world_has(world, "ConfigMap", CONFIG_MAP("a", "5"));
+    fake_engine_plan(&world->engine, sleeps);
+    fake_engine_plan(&world->engine, dies);
+    world_file(world, "app", APP("app", ""));
+    world_live(world, "app");
+    world_until(world, fake_engine_saw(&world->engine, "s1 reconcile ns/a event 1"));
+    world_file(world, "app", "!app.lua:1: no");
+    world_until(world, fake_engine_logged(&world->engine, "app.lua:1: no"));
+    world_pass(world, 60 * NS_PER_S); /* the timeout ends the sleep, and that the isolate */
+    const struct slot *slot = world_slot(world, "app");
+    world_until(world, fake_engine_logged(&world->engine, "its isolate died"));
+    world_until(world, slot->next == NULL && slot->live && !slot->live->dead);
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(worker_runs_a_call_and_its_requests),
-        cmocka_unit_test(worker_cancels_a_call_at_its_timeout),
-        cmocka_unit_test(worker_unload_aborts_a_call_but_awaits_its_requests),
-        cmocka_unit_test(worker_cancel_of_a_call_under_unload_does_no_harm),
-        cmocka_unit_test(worker_script_that_keeps_dying_is_suspended),
-        cmocka_unit_test(worker_stop_takes_a_script_that_is_being_loaded),
-        cmocka_unit_test(worker_script_that_died_is_rebuilt_though_a_newer_version_fails),
-        cmocka_unit_test(worker_script_suspended_runs_again_when_its_file_changes),
+        TEST(worker_runs_a_call_and_its_requests),
+        TEST(worker_cancels_a_call_at_its_timeout),
+        TEST(worker_unload_aborts_a_call_but_awaits_its_requests),
+        TEST(worker_cancel_of_a_call_under_unload_does_no_harm),
+        TEST(worker_script_that_keeps_dying_is_suspended),
+        TEST(worker_stop_takes_a_script_that_is_being_loaded),
+        TEST(worker_script_that_died_is_rebuilt_though_a_newer_version_fails),
+        TEST(worker_script_suspended_runs_again_when_its_file_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

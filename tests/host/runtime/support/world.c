@@ -329,3 +329,15 @@ struct controller *world_controller(struct world *world, const char *name) {
     }
     return NULL;
 }
+
+int world_setup(void **state) {
+    static struct world world;
+    world_begin(&world);
+    *state = &world;
+    return 0;
+}
+
+int world_teardown(void **state) {
+    world_end(*state);
+    return 0;
+}

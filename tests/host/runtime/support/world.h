@@ -38,6 +38,8 @@ struct world {
 void world_begin(struct world *world);
 /* Asserts that nothing is left, in memory and under way. */
 void world_end(struct world *world);
+int world_setup(void **state); /* for cmocka: *state is one */
+int world_teardown(void **state);
 
 /* One turn of the core's loop. */
 void world_turn(struct world *world);

@@ -118,3 +118,15 @@ const struct object *call_stored(struct call *call, const char *api_version, con
     object_unpin(object); /* the store has it, too */
     return object;
 }
+
+int call_setup(void **state) {
+    static struct call call;
+    call_begin(&call);
+    *state = &call;
+    return 0;
+}
+
+int call_teardown(void **state) {
+    call_end(*state);
+    return 0;
+}

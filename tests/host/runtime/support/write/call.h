@@ -31,6 +31,8 @@ struct call {
 
 void call_begin(struct call *call);
 void call_end(struct call *call);
+int call_setup(void **state); /* for cmocka: *state is one */
+int call_teardown(void **state);
 /* A synced informer; put it into call->informers. */
 struct informer *call_watch(struct call *call, const char *api_version, const char *kind);
 
