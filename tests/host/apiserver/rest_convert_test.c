@@ -98,151 +98,146 @@ static json_int_t number_at(const json_t *document, const char *path) {
     return json_integer_value(value_at(document, path));
 }
 
-static void reads_are_converted(void **state) {
-    struct plane plane;
-    struct api_stream answer;
-    (void)state;
+static int setup(void **state) {
+    static struct plane plane;
     open_plane(&plane);
-    create_new(&plane, "a", 1);
-    create_new(&plane, "b", 2);
-    stream_ask(&plane.api, &answer, "GET", OLD "/a", NULL, NULL);
-    assert_int_equal(convert(&plane), 1);
+    *state = &plane;
+    return 0;
+}
+
+static int teardown(void **state) {
+    close_plane(*state);
+    return 0;
+}
+
+static void reads_are_converted(void **state) {
+    struct plane *plane = *state;
+    struct api_stream answer;
+    create_new(plane, "a", 1);
+    create_new(plane, "b", 2);
+    stream_ask(&plane->api, &answer, "GET", OLD "/a", NULL, NULL);
+    assert_int_equal(convert(plane), 1);
     json_t *toy = stream_answer(&answer, 200);
     assert_string_equal(text_at(toy, "apiVersion"), "shop.io/v1beta1");
     assert_int_equal(number_at(toy, "spec.big"), 1);
     assert_null(value_at(toy, "spec.size"));
     assert_int_equal(number_at(toy, "metadata.generation"), 1);
     json_decref(toy);
-    stream_ask(&plane.api, &answer, "GET", OLD "?limit=2", NULL, NULL);
-    assert_int_equal(convert(&plane), 2);
+    stream_ask(&plane->api, &answer, "GET", OLD "?limit=2", NULL, NULL);
+    assert_int_equal(convert(plane), 2);
     json_t *list = stream_answer(&answer, 200);
     assert_string_equal(text_at(list, "kind"), "ToyList");
     assert_string_equal(text_at(list, "apiVersion"), "shop.io/v1beta1");
     assert_int_equal(number_at(list, "items.1.spec.big"), 2);
     json_decref(list);
-    json_decref(api_call(&plane.api, "GET", NEW, NULL, NULL)); /* nobody is asked */
-    api_expect(&plane.api, 200);
-    close_plane(&plane);
+    json_decref(api_call(&plane->api, "GET", NEW, NULL, NULL)); /* nobody is asked */
+    api_expect(&plane->api, 200);
 }
 
 static void writes_are_converted_there_and_back(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream answer;
-    (void)state;
-    open_plane(&plane);
-    stream_ask(&plane.api, &answer, "POST", OLD, NULL,
+    stream_ask(&plane->api, &answer, "POST", OLD, NULL,
                "{\"apiVersion\":\"shop.io/v1beta1\",\"kind\":\"Toy\",\"metadata\":{\"name\":\"a\"},"
                "\"spec\":{\"big\":3}}");
-    convert(&plane);
+    convert(plane);
     assert_false(answer.ended);
-    convert(&plane);
+    convert(plane);
     json_t *toy = stream_answer(&answer, 201);
     assert_int_equal(number_at(toy, "spec.big"), 3);
     json_decref(toy);
-    toy = api_call(&plane.api, "GET", NEW "/a", NULL, NULL);
+    toy = api_call(&plane->api, "GET", NEW "/a", NULL, NULL);
     assert_int_equal(number_at(toy, "spec.size"), 3);
     json_decref(toy);
-    stream_ask(&plane.api, &answer, "PATCH", OLD "/a", "application/merge-patch+json",
+    stream_ask(&plane->api, &answer, "PATCH", OLD "/a", "application/merge-patch+json",
                "{\"spec\":{\"big\":4}}");
     for (int i = 0; i < 3; i++)
-        convert(&plane);
+        convert(plane);
     toy = stream_answer(&answer, 200);
     assert_int_equal(number_at(toy, "spec.big"), 4);
     assert_int_equal(number_at(toy, "metadata.generation"), 2);
     json_decref(toy);
-    stream_ask(&plane.api, &answer, "PATCH", OLD "/a/scale", "application/merge-patch+json",
+    stream_ask(&plane->api, &answer, "PATCH", OLD "/a/scale", "application/merge-patch+json",
                "{\"spec\":{\"replicas\":5}}");
-    convert(&plane);
-    convert(&plane);
+    convert(plane);
+    convert(plane);
     toy = stream_answer(&answer, 200);
     assert_int_equal(number_at(toy, "spec.replicas"), 5);
     json_decref(toy);
-    stream_ask(&plane.api, &answer, "DELETE", OLD "/a", NULL, NULL);
-    convert(&plane);
+    stream_ask(&plane->api, &answer, "DELETE", OLD "/a", NULL, NULL);
+    convert(plane);
     json_decref(stream_answer(&answer, 200));
-    api_put(&plane.api, "GET", NEW "/a", " ");
-    api_expect(&plane.api, 404);
-    close_plane(&plane);
+    api_put(&plane->api, "GET", NEW "/a", " ");
+    api_expect(&plane->api, 404);
 }
 
 static void what_an_old_version_cannot_say_has_the_storage_versions_default(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream answer;
-    (void)state;
-    open_plane(&plane);
-    stream_ask(&plane.api, &answer, "POST", OLD, NULL,
+    stream_ask(&plane->api, &answer, "POST", OLD, NULL,
                "{\"apiVersion\":\"shop.io/v1beta1\",\"kind\":\"Toy\",\"metadata\":{\"name\":\"a\"},"
                "\"spec\":{\"big\":3}}");
-    convert(&plane);
-    convert(&plane);
+    convert(plane);
+    convert(plane);
     json_decref(stream_answer(&answer, 201));
-    json_t *toy = api_call(&plane.api, "GET", NEW "/a", NULL, NULL);
+    json_t *toy = api_call(&plane->api, "GET", NEW "/a", NULL, NULL);
     assert_string_equal(text_at(toy, "spec.colour"), "red");
     json_decref(toy);
-    close_plane(&plane);
 }
 
 static void what_is_marked_for_deletion_keeps_its_form(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream answer;
-    (void)state;
-    open_plane(&plane);
-    create_new(&plane, "a", 6);
-    api_put(&plane.api, "PATCH", NEW "/a", "{\"metadata\":{\"finalizers\":[\"a.b/c\"]}}");
-    stream_ask(&plane.api, &answer, "DELETE", OLD "/a", NULL, NULL);
-    convert(&plane);
+    create_new(plane, "a", 6);
+    api_put(&plane->api, "PATCH", NEW "/a", "{\"metadata\":{\"finalizers\":[\"a.b/c\"]}}");
+    stream_ask(&plane->api, &answer, "DELETE", OLD "/a", NULL, NULL);
+    convert(plane);
     json_t *toy = stream_answer(&answer, 200);
     assert_int_equal(number_at(toy, "spec.big"), 6);
     json_decref(toy);
-    toy = api_call(&plane.api, "GET", NEW "/a", NULL, NULL);
+    toy = api_call(&plane->api, "GET", NEW "/a", NULL, NULL);
     assert_int_equal(number_at(toy, "spec.size"), 6);
     assert_string_not_equal(text_at(toy, "metadata.deletionTimestamp"), "");
     json_decref(toy);
-    close_plane(&plane);
 }
 
 static void watches_are_converted_in_order(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream stream;
-    (void)state;
-    open_plane(&plane);
-    create_new(&plane, "a", 1);
-    stream_open(&plane.api, &stream,
+    create_new(plane, "a", 1);
+    stream_open(&plane->api, &stream,
                 OLD "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
                     "&allowWatchBookmarks=true");
-    create_new(&plane, "b", 2);
+    create_new(plane, "b", 2);
     assert_null(stream_next(&stream));
-    convert(&plane);
+    convert(plane);
     stream_expect(&stream, "ADDED", "a");
     json_t *event = stream_next(&stream);
     assert_string_equal(text_at(event, "type"), "BOOKMARK");
     json_decref(event);
-    convert(&plane);
+    convert(plane);
     event = stream_next(&stream);
     assert_string_equal(text_at(event, "object.metadata.name"), "b");
     assert_int_equal(number_at(event, "object.spec.big"), 2);
     json_decref(event);
-    create_new(&plane, "c", 3);
+    create_new(plane, "c", 3);
     stream_close(&stream);
-    assert_int_equal(plane.webhooks.cancelled, 1);
-    close_plane(&plane);
+    assert_int_equal(plane->webhooks.cancelled, 1);
 }
 
 static void a_conversion_that_fails_says_why(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream answer;
-    (void)state;
-    open_plane(&plane);
-    create_new(&plane, "a", 1);
-    stream_ask(&plane.api, &answer, "GET", OLD "/a", NULL, NULL);
-    fake_transport_fail(&plane.webhooks, ERROR_UNAVAILABLE, 0);
+    create_new(plane, "a", 1);
+    stream_ask(&plane->api, &answer, "GET", OLD "/a", NULL, NULL);
+    fake_transport_fail(&plane->webhooks, ERROR_UNAVAILABLE, 0);
     json_t *status = stream_answer(&answer, 500);
     assert_string_equal(text_at(status, "message"),
                         "conversion webhook for shop.io/v1, Kind=Toy failed: Post "
                         "\"https://hook/convert?timeout=30s\": the network is away");
     json_decref(status);
-    stream_open(&plane.api, &answer, OLD "?watch=1");
-    fake_transport_answer(&plane.webhooks, 200,
+    stream_open(&plane->api, &answer, OLD "?watch=1");
+    fake_transport_answer(&plane->webhooks, 200,
                           "{\"apiVersion\":\"apiextensions.k8s.io/v1\",\"kind\":"
                           "\"ConversionReview\"}");
     json_t *event = stream_next(&answer);
@@ -252,26 +247,23 @@ static void a_conversion_that_fails_says_why(void **state) {
     json_decref(event);
     assert_true(answer.ended);
     stream_close(&answer);
-    close_plane(&plane);
 }
 
 static void a_webhook_may_want_another_version(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream answer;
-    (void)state;
-    open_plane(&plane);
-    api_put(&plane.api, "POST",
+    api_put(&plane->api, "POST",
             "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
             "{\"metadata\":{\"name\":\"m\"},\"webhooks\":[{\"name\":\"m.example.com\","
             "\"clientConfig\":{\"url\":\"https://hook/mutate\"},\"sideEffects\":\"None\","
             "\"admissionReviewVersions\":[\"v1\"],\"rules\":[{\"apiGroups\":[\"shop.io\"],"
             "\"apiVersions\":[\"v1\"],\"operations\":[\"CREATE\"],\"resources\":[\"toys\"]}]}]}");
-    api_expect(&plane.api, 201);
-    stream_ask(&plane.api, &answer, "POST", OLD, NULL,
+    api_expect(&plane->api, 201);
+    stream_ask(&plane->api, &answer, "POST", OLD, NULL,
                "{\"apiVersion\":\"shop.io/v1beta1\",\"kind\":\"Toy\",\"metadata\":{\"name\":\"a\"},"
                "\"spec\":{\"big\":3}}");
-    convert(&plane); /* for the webhook */
-    struct str body = fake_transport_body(&plane.webhooks);
+    convert(plane); /* for the webhook */
+    struct str body = fake_transport_body(&plane->webhooks);
     json_t *review = json_loadb(body.data, body.len, 0, NULL);
     assert_string_equal(text_at(review, "request.kind.version"), "v1");
     assert_string_equal(text_at(review, "request.requestKind.version"), "v1beta1");
@@ -283,24 +275,24 @@ static void a_webhook_may_want_another_version(void **state) {
              "\"W3sib3AiOiJyZXBsYWNlIiwicGF0aCI6Ii9zcGVjL3NpemUiLCJ2YWx1ZSI6N31d\"}}",
              text_at(review, "request.uid"));
     json_decref(review);
-    fake_transport_answer(&plane.webhooks, 200, text);
+    fake_transport_answer(&plane->webhooks, 200, text);
     for (int i = 0; i < 3; i++) /* back, into storage, for the answer */
-        convert(&plane);
+        convert(plane);
     json_t *toy = stream_answer(&answer, 201);
     assert_int_equal(number_at(toy, "spec.big"), 7);
     json_decref(toy);
-    close_plane(&plane);
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_are_converted),
-        cmocka_unit_test(writes_are_converted_there_and_back),
-        cmocka_unit_test(what_an_old_version_cannot_say_has_the_storage_versions_default),
-        cmocka_unit_test(what_is_marked_for_deletion_keeps_its_form),
-        cmocka_unit_test(watches_are_converted_in_order),
-        cmocka_unit_test(a_conversion_that_fails_says_why),
-        cmocka_unit_test(a_webhook_may_want_another_version),
+        TEST(reads_are_converted),
+        TEST(writes_are_converted_there_and_back),
+        TEST(what_an_old_version_cannot_say_has_the_storage_versions_default),
+        TEST(what_is_marked_for_deletion_keeps_its_form),
+        TEST(watches_are_converted_in_order),
+        TEST(a_conversion_that_fails_says_why),
+        TEST(a_webhook_may_want_another_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,109 +34,97 @@ static json_t *get(struct api_client *client, const char *path) {
 }
 
 static void a_wrong_definition_is_invalid(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
+    struct api_client *client = *state;
     assert_int_equal(
-        api_put(&client, "POST", CRDS, "{\"metadata\":{\"name\":\"toys.shop.io\"},\"spec\":{}}"),
+        api_put(client, "POST", CRDS, "{\"metadata\":{\"name\":\"toys.shop.io\"},\"spec\":{}}"),
         422);
-    assert_int_equal(api_put(&client, "POST", TOYS, "{}"), 404);
-    api_finish(&client);
+    assert_int_equal(api_put(client, "POST", TOYS, "{}"), 404);
 }
 
 static void objects_are_pruned_defaulted_and_checked(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    make_definition(&client);
-    json_t *crd = get(&client, CRDS "/toys.shop.io");
+    struct api_client *client = *state;
+    make_definition(client);
+    json_t *crd = get(client, CRDS "/toys.shop.io");
     assert_string_equal(text_at(crd, "spec.names.listKind"), "ToyList");
     assert_string_equal(text_at(crd, "status.acceptedNames.kind"), "Toy");
     json_decref(crd);
-    json_t *toy = api_call(&client, "POST", TOYS, NULL,
+    json_t *toy = api_call(client, "POST", TOYS, NULL,
                            "{\"apiVersion\":\"shop.io/v1\",\"kind\":\"Toy\",\"metadata\":{\"name\":"
                            "\"a\"},\"spec\":{\"wheels\":4},\"status\":{\"size\":3}}");
-    api_expect(&client, 201);
+    api_expect(client, 201);
     assert_string_equal(text_at(toy, "spec.color"), "red");
     assert_null(value_at(toy, "spec.wheels"));
     assert_null(value_at(toy, "status"));
     assert_int_equal(json_integer_value(value_at(toy, "metadata.generation")), 1);
-    assert_string_equal(client.warnings.data, "299 - \"unknown field \\\"spec.wheels\\\"\"\n");
+    assert_string_equal(client->warnings.data, "299 - \"unknown field \\\"spec.wheels\\\"\"\n");
     json_decref(toy);
-    assert_int_equal(api_put(&client, "POST", TOYS "?fieldValidation=Strict",
+    assert_int_equal(api_put(client, "POST", TOYS "?fieldValidation=Strict",
                              "{\"apiVersion\":\"shop.io/v1\",\"kind\":\"Toy\",\"metadata\":{"
                              "\"name\":\"b\"},\"spec\":{\"wheels\":4}}"),
                      400);
-    assert_int_equal(api_put(&client, "POST", TOYS,
+    assert_int_equal(api_put(client, "POST", TOYS,
                              "{\"apiVersion\":\"shop.io/v1\",\"kind\":\"Toy\",\"metadata\":{"
                              "\"name\":\"b\"},\"spec\":{\"size\":10}}"),
                      422);
-    assert_int_equal(api_put(&client, "POST", TOYS, "{\"metadata\":{\"name\":\"b\"}}"), 400);
-    api_finish(&client);
+    assert_int_equal(api_put(client, "POST", TOYS, "{\"metadata\":{\"name\":\"b\"}}"), 400);
 }
 
 static void status_and_scale_are_apart_from_the_spec(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    make_definition(&client);
-    api_put(&client, "POST", TOYS,
+    struct api_client *client = *state;
+    make_definition(client);
+    api_put(client, "POST", TOYS,
             "{\"apiVersion\":\"shop.io/v1\",\"kind\":\"Toy\",\"metadata\":{\"name\":\"a\"},"
             "\"spec\":{\"size\":1}}");
-    api_put(&client, "PATCH", TOYS "/a/status", "{\"spec\":{\"size\":5},\"status\":{\"size\":1}}");
-    json_t *toy = get(&client, TOYS "/a");
+    api_put(client, "PATCH", TOYS "/a/status", "{\"spec\":{\"size\":5},\"status\":{\"size\":1}}");
+    json_t *toy = get(client, TOYS "/a");
     assert_int_equal(json_integer_value(value_at(toy, "spec.size")), 1);
     assert_int_equal(json_integer_value(value_at(toy, "status.size")), 1);
     assert_int_equal(json_integer_value(value_at(toy, "metadata.generation")), 1);
     json_decref(toy);
-    api_put(&client, "PATCH", TOYS "/a/scale", "{\"spec\":{\"replicas\":4}}");
-    api_expect(&client, 200);
-    toy = get(&client, TOYS "/a/scale");
+    api_put(client, "PATCH", TOYS "/a/scale", "{\"spec\":{\"replicas\":4}}");
+    api_expect(client, 200);
+    toy = get(client, TOYS "/a/scale");
     assert_string_equal(text_at(toy, "kind"), "Scale");
     assert_int_equal(json_integer_value(value_at(toy, "spec.replicas")), 4);
     assert_int_equal(json_integer_value(value_at(toy, "status.replicas")), 1);
     json_decref(toy);
-    toy = get(&client, TOYS "/a");
+    toy = get(client, TOYS "/a");
     assert_int_equal(json_integer_value(value_at(toy, "metadata.generation")), 2);
     json_decref(toy);
-    assert_int_equal(api_put(&client, "PUT", TOYS "/a",
+    assert_int_equal(api_put(client, "PUT", TOYS "/a",
                              "{\"apiVersion\":\"shop.io/v1\",\"kind\":\"Toy\",\"metadata\":{"
                              "\"name\":\"a\"},\"spec\":{}}"),
                      422); /* without a resourceVersion */
-    assert_int_equal(api_put(&client, "PATCH", TOYS "/a/scale", "{\"spec\":{\"replicas\":-1}}"),
+    assert_int_equal(api_put(client, "PATCH", TOYS "/a/scale", "{\"spec\":{\"replicas\":-1}}"),
                      422);
-    api_finish(&client);
 }
 
 static void a_definition_takes_its_objects_along(void **state) {
-    struct api_client client;
+    struct api_client *client = *state;
     struct api_stream stream;
-    (void)state;
-    api_init(&client);
-    make_definition(&client);
-    api_put(&client, "POST", TOYS,
+    make_definition(client);
+    api_put(client, "POST", TOYS,
             "{\"apiVersion\":\"shop.io/v1\",\"kind\":\"Toy\",\"metadata\":{\"name\":\"a\","
             "\"finalizers\":[\"a.b/c\"]},\"spec\":{}}");
-    stream_open(&client, &stream, TOYS "?watch=1");
+    stream_open(client, &stream, TOYS "?watch=1");
     stream_expect(&stream, "ADDED", "a");
-    json_t *crd = api_call(&client, "DELETE", CRDS "/toys.shop.io", NULL, NULL);
+    json_t *crd = api_call(client, "DELETE", CRDS "/toys.shop.io", NULL, NULL);
     assert_true(text_at(crd, "metadata.deletionTimestamp")[0]);
     json_decref(crd);
-    api_wait(&client, 1);
-    json_decref(get(&client, CRDS "/toys.shop.io"));
-    api_expect(&client, 200);
+    api_wait(client, 1);
+    json_decref(get(client, CRDS "/toys.shop.io"));
+    api_expect(client, 200);
     stream_expect(&stream, "MODIFIED", "a");
-    api_put(&client, "PATCH", TOYS "/a", "{\"metadata\":{\"finalizers\":null}}");
+    api_put(client, "PATCH", TOYS "/a", "{\"metadata\":{\"finalizers\":null}}");
     stream_expect(&stream, "DELETED", "a");
-    api_wait(&client, 1);
-    json_decref(get(&client, CRDS "/toys.shop.io"));
-    api_expect(&client, 404);
-    json_decref(get(&client, TOYS));
-    api_expect(&client, 404);
+    api_wait(client, 1);
+    json_decref(get(client, CRDS "/toys.shop.io"));
+    api_expect(client, 404);
+    json_decref(get(client, TOYS));
+    api_expect(client, 404);
     assert_true(stream.ended);
-    assert_true(apiserver_idle(client.server));
+    assert_true(apiserver_idle(client->server));
     stream_close(&stream);
-    api_finish(&client);
 }
 
 static void a_folder_keeps_definitions_and_what_is_to_be_done(void **state) {
@@ -168,11 +156,12 @@ static void a_folder_keeps_definitions_and_what_is_to_be_done(void **state) {
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, api_setup, api_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_wrong_definition_is_invalid),
-        cmocka_unit_test(objects_are_pruned_defaulted_and_checked),
-        cmocka_unit_test(status_and_scale_are_apart_from_the_spec),
-        cmocka_unit_test(a_definition_takes_its_objects_along),
+        TEST(a_wrong_definition_is_invalid),
+        TEST(objects_are_pruned_defaulted_and_checked),
+        TEST(status_and_scale_are_apart_from_the_spec),
+        TEST(a_definition_takes_its_objects_along),
         cmocka_unit_test(a_folder_keeps_definitions_and_what_is_to_be_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,127 +48,111 @@ static void expect_415(struct api_client *client, json_t *answer) {
 }
 
 static void what_is_no_message_is_refused(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    expect_message(&client, api_call(&client, "POST", MAPS, TYPE, "{}"), 400,
+    struct api_client *client = *state;
+    expect_message(client, api_call(client, "POST", MAPS, TYPE, "{}"), 400,
                    "the object provided is unrecognized (must be of type ConfigMap): provided data "
                    "does not appear to be a protobuf message, expected prefix [107 56 115 0]");
-    expect_message(&client, send(&client, "POST", MAPS, "v1", "ConfigMap", str_of("\x0a\x05")), 400,
+    expect_message(client, send(client, "POST", MAPS, "v1", "ConfigMap", str_of("\x0a\x05")), 400,
                    "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: unexpected EOF");
-    expect_message(&client, send(&client, "POST", MAPS, "v1", "Secret", str_of("")), 400,
+    expect_message(client, send(client, "POST", MAPS, "v1", "Secret", str_of("")), 400,
                    "Secret in version \"v1\" cannot be handled as a ConfigMap: no kind "
                    "\"Secret\" is registered for version \"v1\" in scheme "
                    "\"pkg/runtime/scheme.go:111\"");
-    expect_415(&client, send(&client, "POST", MAPS, "v1", "ConfigMapList", str_of("")));
-    expect_415(&client, send(&client, "POST", MAPS, "v2", "ConfigMap", str_of("")));
-    expect_message(&client, api_call(&client, "PATCH", MAPS "/x", TYPE, "k8s"), 415,
+    expect_415(client, send(client, "POST", MAPS, "v1", "ConfigMapList", str_of("")));
+    expect_415(client, send(client, "POST", MAPS, "v2", "ConfigMap", str_of("")));
+    expect_message(client, api_call(client, "PATCH", MAPS "/x", TYPE, "k8s"), 415,
                    "415: Unsupported Media Type");
-    api_finish(&client);
 }
 
 static void custom_kinds_are_refused_but_their_deletion(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    api_put(&client, "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    struct api_client *client = *state;
+    api_put(client, "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
             "{\"metadata\":{\"name\":\"boats.sea.example.com\"},\"spec\":{\"group\":"
             "\"sea.example.com\",\"scope\":\"Namespaced\",\"names\":{\"plural\":\"boats\","
             "\"kind\":\"Boat\"},\"versions\":[{\"name\":\"v1\",\"served\":true,\"storage\":true,"
             "\"schema\":{\"openAPIV3Schema\":{\"type\":\"object\"}}}]}}");
-    api_expect(&client, 201);
-    expect_415(&client, send(&client, "POST", BOATS, "sea.example.com/v1", "Boat", str_of("")));
-    expect_415(&client, send(&client, "POST", BOATS, "v1", "ConfigMap", str_of("")));
+    api_expect(client, 201);
+    expect_415(client, send(client, "POST", BOATS, "sea.example.com/v1", "Boat", str_of("")));
+    expect_415(client, send(client, "POST", BOATS, "v1", "ConfigMap", str_of("")));
     api_put(
-        &client, "POST", BOATS,
+        client, "POST", BOATS,
         "{\"apiVersion\":\"sea.example.com/v1\",\"kind\":\"Boat\",\"metadata\":{\"name\":\"b\"}}");
-    json_decref(send(&client, "DELETE", BOATS "/b", "v1", "DeleteOptions", str_of("")));
-    api_expect(&client, 200);
-    api_finish(&client);
+    json_decref(send(client, "DELETE", BOATS "/b", "v1", "DeleteOptions", str_of("")));
+    api_expect(client, 200);
 }
 
 /* metadata 1 {name 1}, data 2 {key 1, value 2}. */
 static void an_object_is_made_as_if_by_json(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    json_t *made = send(&client, "POST", MAPS, "v1", "ConfigMap",
+    struct api_client *client = *state;
+    json_t *made = send(client, "POST", MAPS, "v1", "ConfigMap",
                         str_of("\x0a\x03\x0a\x01x\x12\x06\x0a\x01k\x12\x01v"));
-    api_expect(&client, 201);
+    api_expect(client, 201);
     assert_string_equal(text_at(made, "kind"), "ConfigMap");
     assert_string_equal(text_at(made, "data.k"), "v");
     assert_string_equal(text_at(made, "metadata.creationTimestamp"), "2026-01-01T00:00:00Z");
     assert_int_equal(json_array_size(value_at(made, "metadata.managedFields")), 1);
     json_decref(made);
-    json_decref(send(&client, "PUT", MAPS "/x", "", "", str_of("\x0a\x03\x0a\x01x")));
-    api_expect(&client, 200);
-    api_finish(&client);
+    json_decref(send(client, "PUT", MAPS "/x", "", "", str_of("\x0a\x03\x0a\x01x")));
+    api_expect(client, 200);
 }
 
 /* preconditions 2 {uid 1}, dryRun 5. */
 static void the_options_of_a_deletion_count(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    api_put(&client, "POST", MAPS, "{\"metadata\":{\"name\":\"x\"}}");
+    struct api_client *client = *state;
+    api_put(client, "POST", MAPS, "{\"metadata\":{\"name\":\"x\"}}");
     json_decref(
-        send(&client, "DELETE", MAPS "/x", "v1", "DeleteOptions", str_of("\x12\x04\x0a\x02no")));
-    api_expect(&client, 409);
-    json_decref(send(&client, "DELETE", MAPS "/x", "apps/v1", "DeleteOptions",
+        send(client, "DELETE", MAPS "/x", "v1", "DeleteOptions", str_of("\x12\x04\x0a\x02no")));
+    api_expect(client, 409);
+    json_decref(send(client, "DELETE", MAPS "/x", "apps/v1", "DeleteOptions",
                      str_of("\x2a\x03"
                             "All")));
-    api_expect(&client, 200);
-    json_decref(send(&client, "DELETE", MAPS, "v1", "DeleteOptions", str_of("")));
-    api_expect(&client, 200);
-    json_decref(api_call(&client, "GET", MAPS "/x", NULL, NULL));
-    api_expect(&client, 404);
-    api_finish(&client);
+    api_expect(client, 200);
+    json_decref(send(client, "DELETE", MAPS, "v1", "DeleteOptions", str_of("")));
+    api_expect(client, 200);
+    json_decref(api_call(client, "GET", MAPS "/x", NULL, NULL));
+    api_expect(client, 404);
 }
 
 /* Scale: spec 2 {replicas 1}; Eviction: metadata 1 {name 1}; Binding: target 2 {name 3}. */
 static void subresources_and_reviews_are_read(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    api_put(&client, "POST", "/apis/apps/v1/namespaces/default/deployments",
+    struct api_client *client = *state;
+    api_put(client, "POST", "/apis/apps/v1/namespaces/default/deployments",
             "{\"metadata\":{\"name\":\"d\"},\"spec\":{\"selector\":{\"matchLabels\":{\"a\":\"b\"}},"
             "\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"containers\":[{"
             "\"name\":\"c\",\"image\":\"i\"}]}}}}");
-    json_t *scale = send(&client, "PUT", "/apis/apps/v1/namespaces/default/deployments/d/scale",
+    json_t *scale = send(client, "PUT", "/apis/apps/v1/namespaces/default/deployments/d/scale",
                          "autoscaling/v1", "Scale",
                          str_of("\x0a\x03\x0a\x01"
                                 "d\x12\x02\x08\x03"));
-    api_expect(&client, 200);
+    api_expect(client, 200);
     assert_int_equal(json_integer_value(value_at(scale, "spec.replicas")), 3);
     json_decref(scale);
-    api_put(&client, "POST", "/api/v1/namespaces/default/pods",
+    api_put(client, "POST", "/api/v1/namespaces/default/pods",
             "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":"
             "\"i\"}]}}");
-    json_decref(send(&client, "POST", "/api/v1/namespaces/default/pods/p/binding", "v1", "Binding",
+    json_decref(send(client, "POST", "/api/v1/namespaces/default/pods/p/binding", "v1", "Binding",
                      str_of("\x0a\x03\x0a\x01p\x12\x03\x1a\x01n")));
-    api_expect(&client, 201);
-    json_decref(send(&client, "POST", "/api/v1/namespaces/default/pods/p/eviction", "policy/v1",
+    api_expect(client, 201);
+    json_decref(send(client, "POST", "/api/v1/namespaces/default/pods/p/eviction", "policy/v1",
                      "Eviction", str_of("\x0a\x03\x0a\x01p")));
-    api_expect(&client, 201);
-    json_t *review = send(&client, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+    api_expect(client, 201);
+    json_t *review = send(client, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews",
                           "authentication.k8s.io/v1", "SelfSubjectReview", str_of("\x0a"));
     json_decref(review);
-    api_expect(&client, 400);
-    review = send(&client, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+    api_expect(client, 400);
+    review = send(client, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews",
                   "authentication.k8s.io/v1", "SelfSubjectReview", str_of(""));
-    api_expect(&client, 201);
+    api_expect(client, 201);
     assert_string_equal(text_at(review, "status.userInfo.username"), "tester");
     json_decref(review);
-    api_finish(&client);
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, api_setup, api_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_no_message_is_refused),
-        cmocka_unit_test(custom_kinds_are_refused_but_their_deletion),
-        cmocka_unit_test(an_object_is_made_as_if_by_json),
-        cmocka_unit_test(the_options_of_a_deletion_count),
-        cmocka_unit_test(subresources_and_reviews_are_read),
+        TEST(what_is_no_message_is_refused),     TEST(custom_kinds_are_refused_but_their_deletion),
+        TEST(an_object_is_made_as_if_by_json),   TEST(the_options_of_a_deletion_count),
+        TEST(subresources_and_reviews_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,67 +58,59 @@ static void assert_color(struct api_client *client, const char *name, const char
 #define PLAIN "\"color\":{\"type\":\"string\"}"
 
 static void a_watch_from_before_is_gone_and_a_new_one_shows_the_default(void **state) {
-    struct api_client client;
+    struct api_client *client = *state;
     struct api_stream before, after, anew;
     char path[128];
-    (void)state;
-    api_init(&client);
-    define(&client, PLAIN);
-    make_toy(&client, "a");
-    uint64_t revision = apiserver_revision(client.server);
-    stream_open(&client, &before, TOYS "?watch=1");
+    define(client, PLAIN);
+    make_toy(client, "a");
+    uint64_t revision = apiserver_revision(client->server);
+    stream_open(client, &before, TOYS "?watch=1");
     stream_expect(&before, "ADDED", "a");
-    define(&client, RED);
+    define(client, RED);
     assert_true(before.ended);
     snprintf(path, sizeof path, TOYS "?watch=1&resourceVersion=%llu", (unsigned long long)revision);
-    stream_open(&client, &after, path);
+    stream_open(client, &after, path);
     json_t *event = stream_next(&after);
     assert_string_equal(text_at(event, "type"), "ERROR");
     assert_int_equal(json_integer_value(value_at(event, "object.code")), 410);
     json_decref(event);
-    stream_open(&client, &anew, TOYS "?watch=1");
+    stream_open(client, &anew, TOYS "?watch=1");
     event = stream_next(&anew);
     assert_string_equal(text_at(event, "object.spec.color"), "red");
     json_decref(event);
     stream_close(&before);
     stream_close(&after);
     stream_close(&anew);
-    api_finish(&client);
 }
 
 static void a_default_that_comes_later_counts_until_the_object_is_written(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    define(&client, PLAIN);
-    make_toy(&client, "a");
-    json_t *was = api_call(&client, "GET", TOYS "/a", NULL, NULL);
-    define(&client, RED);
-    assert_color(&client, "a", "red");
-    json_t *list = api_call(&client, "GET", TOYS, NULL, NULL);
+    struct api_client *client = *state;
+    define(client, PLAIN);
+    make_toy(client, "a");
+    json_t *was = api_call(client, "GET", TOYS "/a", NULL, NULL);
+    define(client, RED);
+    assert_color(client, "a", "red");
+    json_t *list = api_call(client, "GET", TOYS, NULL, NULL);
     assert_string_equal(text_at(list, "items.0.spec.color"), "red");
     assert_string_equal(text_at(list, "items.0.metadata.resourceVersion"),
                         text_at(was, "metadata.resourceVersion"));
     json_decref(list);
-    define(&client, BLUE);
-    assert_color(&client, "a", "blue");
+    define(client, BLUE);
+    assert_color(client, "a", "blue");
     json_decref(was);
-    api_finish(&client);
 }
 
 /* An update that changes nothing of what is shown makes it last: another version, no generation. */
 static void what_is_shown_is_written_by_any_update(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    define(&client, PLAIN);
-    make_toy(&client, "a");
-    define(&client, RED);
+    struct api_client *client = *state;
+    define(client, PLAIN);
+    make_toy(client, "a");
+    define(client, RED);
     for (int i = 0; i < 2; i++) {
-        json_t *toy = api_call(&client, "GET", TOYS "/a", NULL, NULL);
+        json_t *toy = api_call(client, "GET", TOYS "/a", NULL, NULL);
         char *text = json_dumps(toy, 0);
-        json_t *now = api_call(&client, "PUT", TOYS "/a", NULL, text);
-        api_expect(&client, 200);
+        json_t *now = api_call(client, "PUT", TOYS "/a", NULL, text);
+        api_expect(client, 200);
         bool same = strcmp(text_at(toy, "metadata.resourceVersion"),
                            text_at(now, "metadata.resourceVersion")) == 0;
         assert_int_equal(same, i == 1);
@@ -127,22 +119,18 @@ static void what_is_shown_is_written_by_any_update(void **state) {
         json_decref(toy);
         json_decref(now);
     }
-    define(&client, BLUE);
-    assert_color(&client, "a", "red");
-    api_finish(&client);
+    define(client, BLUE);
+    assert_color(client, "a", "red");
 }
 
 static void a_field_that_is_not_named_any_more_is_hidden(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    define(&client, RED);
-    make_toy(&client, "a");
-    define(&client, "\"other\":{\"type\":\"string\"}");
-    assert_color(&client, "a", "");
-    define(&client, BLUE);
-    assert_color(&client, "a", "red");
-    api_finish(&client);
+    struct api_client *client = *state;
+    define(client, RED);
+    make_toy(client, "a");
+    define(client, "\"other\":{\"type\":\"string\"}");
+    assert_color(client, "a", "");
+    define(client, BLUE);
+    assert_color(client, "a", "red");
 }
 
 static void a_folder_keeps_what_was_written(void **state) {
@@ -169,11 +157,12 @@ static void a_folder_keeps_what_was_written(void **state) {
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, api_setup, api_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_watch_from_before_is_gone_and_a_new_one_shows_the_default),
-        cmocka_unit_test(a_default_that_comes_later_counts_until_the_object_is_written),
-        cmocka_unit_test(what_is_shown_is_written_by_any_update),
-        cmocka_unit_test(a_field_that_is_not_named_any_more_is_hidden),
+        TEST(a_watch_from_before_is_gone_and_a_new_one_shows_the_default),
+        TEST(a_default_that_comes_later_counts_until_the_object_is_written),
+        TEST(what_is_shown_is_written_by_any_update),
+        TEST(a_field_that_is_not_named_any_more_is_hidden),
         cmocka_unit_test(a_folder_keeps_what_was_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

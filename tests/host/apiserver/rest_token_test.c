@@ -40,38 +40,33 @@ static void refuse(struct api_client *client, const char *path, const char *body
 }
 
 static void wrong_requests_are_refused(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    refuse(&client, NS "/serviceaccounts/nobody/token", "{}", 404,
+    struct api_client *client = *state;
+    refuse(client, NS "/serviceaccounts/nobody/token", "{}", 404,
            "serviceaccounts \"nobody\" not found");
-    refuse(&client, TOKEN, "{\"spec\":{\"expirationSeconds\":1}}", 422,
+    refuse(client, TOKEN, "{\"spec\":{\"expirationSeconds\":1}}", 422,
            "TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid "
            "value: 1: may not specify a duration less than 10 minutes");
-    refuse(&client, TOKEN, "{\"spec\":{\"expirationSeconds\":4294967297}}", 422,
+    refuse(client, TOKEN, "{\"spec\":{\"expirationSeconds\":4294967297}}", 422,
            "TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid "
            "value: 4294967297: may not specify a duration larger than 2^32 seconds");
     refuse(
-        &client, TOKEN,
+        client, TOKEN,
         "{\"spec\":{\"boundObjectRef\":{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"name\":\"p\"}}}",
         404, "pods \"p\" not found");
-    refuse(&client, TOKEN,
+    refuse(client, TOKEN,
            "{\"spec\":{\"boundObjectRef\":{\"apiVersion\":\"v1\",\"kind\":\"Service\"}}}", 400,
            "cannot bind token for serviceaccount \"default\" to object of type v1, Kind=Service");
-    refuse(&client, TOKEN, "[]", 400, "a TokenRequest must be an object");
-    refuse(&client, "/apis/authentication.k8s.io/v1/tokenreviews", "{\"spec\":{}}", 400,
+    refuse(client, TOKEN, "[]", 400, "a TokenRequest must be an object");
+    refuse(client, "/apis/authentication.k8s.io/v1/tokenreviews", "{\"spec\":{}}", 400,
            "token is required for TokenReview in authentication");
-    expect_account(&client, "", NULL);
-    expect_account(&client, "a.b.c", NULL);
-    api_finish(&client);
+    expect_account(client, "", NULL);
+    expect_account(client, "a.b.c", NULL);
 }
 
 static void the_answer_is_the_request_with_its_defaults(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    json_t *made = api_call(&client, "POST", TOKEN, NULL, "{}");
-    api_expect(&client, 201);
+    struct api_client *client = *state;
+    json_t *made = api_call(client, "POST", TOKEN, NULL, "{}");
+    api_expect(client, 201);
     assert_string_equal(text_at(made, "kind"), "TokenRequest");
     assert_string_equal(text_at(made, "metadata.name"), "default");
     assert_int_equal(strlen(text_at(made, "metadata.uid")), 36);
@@ -80,68 +75,56 @@ static void the_answer_is_the_request_with_its_defaults(void **state) {
                         "https://kubernetes.default.svc.cluster.local");
     assert_string_equal(text_at(made, "status.expirationTimestamp"), "2026-01-01T01:00:00Z");
     json_decref(made);
-    api_finish(&client);
 }
 
 static void a_token_is_good_until_it_ends(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    char *token = make(&client, "{\"spec\":{\"expirationSeconds\":600}}");
-    expect_account(&client, token, "system:serviceaccount:default:default");
-    api_wait(&client, 599);
-    expect_account(&client, token, "system:serviceaccount:default:default");
-    api_wait(&client, 1);
-    expect_account(&client, token, NULL);
+    struct api_client *client = *state;
+    char *token = make(client, "{\"spec\":{\"expirationSeconds\":600}}");
+    expect_account(client, token, "system:serviceaccount:default:default");
+    api_wait(client, 599);
+    expect_account(client, token, "system:serviceaccount:default:default");
+    api_wait(client, 1);
+    expect_account(client, token, NULL);
     mem_free(token);
-    api_finish(&client);
 }
 
 static void a_token_ends_with_its_account(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    char *token = make(&client, "{}");
-    api_put(&client, "DELETE", NS "/serviceaccounts/default", "{}");
-    api_wait(&client, 1); /* a new one is made, and is another */
-    expect_account(&client, token, NULL);
+    struct api_client *client = *state;
+    char *token = make(client, "{}");
+    api_put(client, "DELETE", NS "/serviceaccounts/default", "{}");
+    api_wait(client, 1); /* a new one is made, and is another */
+    expect_account(client, token, NULL);
     mem_free(token);
-    api_finish(&client);
 }
 
 static void a_bound_token_ends_with_what_it_is_bound_to(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    api_put(&client, "POST", NS "/secrets", "{\"metadata\":{\"name\":\"s\"}}");
+    struct api_client *client = *state;
+    api_put(client, "POST", NS "/secrets", "{\"metadata\":{\"name\":\"s\"}}");
     static const char to[] = "{\"spec\":{\"boundObjectRef\":{\"apiVersion\":\"v1\",\"kind\":"
                              "\"Secret\",\"name\":\"s\"}}}";
-    char *token = make(&client, to);
-    expect_account(&client, token, "system:serviceaccount:default:default");
+    char *token = make(client, to);
+    expect_account(client, token, "system:serviceaccount:default:default");
     refuse(
-        &client, TOKEN,
+        client, TOKEN,
         "{\"spec\":{\"boundObjectRef\":{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"name\":\"s\","
         "\"uid\":\"another\"}}}",
         409,
         "Operation cannot be fulfilled on secrets \"s\": the UID in the bound object reference "
         "(another) does not match the UID in record. The object might have been deleted and "
         "then recreated");
-    api_put(&client, "DELETE", NS "/secrets/s", "{}");
-    expect_account(&client, token, NULL);
+    api_put(client, "DELETE", NS "/secrets/s", "{}");
+    expect_account(client, token, NULL);
     mem_free(token);
-    api_finish(&client);
 }
 
 static void a_token_for_others_is_no_way_in(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    char *token = make(&client, "{\"spec\":{\"audiences\":[\"x\",\"y\"]}}");
+    struct api_client *client = *state;
+    char *token = make(client, "{\"spec\":{\"audiences\":[\"x\",\"y\"]}}");
     char body[4096];
-    expect_account(&client, token, NULL);
+    expect_account(client, token, NULL);
     snprintf(body, sizeof body, "{\"spec\":{\"token\":\"%s\",\"audiences\":[\"z\",\"y\"]}}", token);
     json_t *review =
-        api_call(&client, "POST", "/apis/authentication.k8s.io/v1/tokenreviews", NULL, body);
+        api_call(client, "POST", "/apis/authentication.k8s.io/v1/tokenreviews", NULL, body);
     assert_true(json_is_true(value_at(review, "status.authenticated")));
     assert_int_equal(json_array_size(value_at(review, "status.audiences")), 1);
     assert_string_equal(text_at(review, "status.audiences.0"), "y");
@@ -150,12 +133,11 @@ static void a_token_for_others_is_no_way_in(void **state) {
     assert_string_equal(text_at(review, "status.user.groups.1"), "system:serviceaccounts:default");
     json_decref(review);
     snprintf(body, sizeof body, "{\"spec\":{\"token\":\"%s\"}}", token);
-    review = api_call(&client, "POST", "/apis/authentication.k8s.io/v1/tokenreviews", NULL, body);
+    review = api_call(client, "POST", "/apis/authentication.k8s.io/v1/tokenreviews", NULL, body);
     assert_false(json_is_true(value_at(review, "status.authenticated")));
     assert_string_equal(text_at(review, "status.error"), "invalid bearer token");
     json_decref(review);
     mem_free(token);
-    api_finish(&client);
 }
 
 static void another_server_does_not_know_it_but_the_same_folder_does(void **state) {
@@ -177,13 +159,14 @@ static void another_server_does_not_know_it_but_the_same_folder_does(void **stat
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, api_setup, api_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wrong_requests_are_refused),
-        cmocka_unit_test(the_answer_is_the_request_with_its_defaults),
-        cmocka_unit_test(a_token_is_good_until_it_ends),
-        cmocka_unit_test(a_token_ends_with_its_account),
-        cmocka_unit_test(a_bound_token_ends_with_what_it_is_bound_to),
-        cmocka_unit_test(a_token_for_others_is_no_way_in),
+        TEST(wrong_requests_are_refused),
+        TEST(the_answer_is_the_request_with_its_defaults),
+        TEST(a_token_is_good_until_it_ends),
+        TEST(a_token_ends_with_its_account),
+        TEST(a_bound_token_ends_with_what_it_is_bound_to),
+        TEST(a_token_for_others_is_no_way_in),
         cmocka_unit_test(another_server_does_not_know_it_but_the_same_folder_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,13 +19,11 @@ static void put_map(struct api_client *client, const char *method, const char *n
 }
 
 static void watch_of_a_compacted_version_is_told_410(void **state) {
-    struct api_client client;
+    struct api_client *client = *state;
     struct api_stream stream;
-    (void)state;
-    api_init(&client);
-    put_map(&client, "POST", "a", "");
-    apiserver_compact(client.server);
-    stream_open(&client, &stream, MAPS "?watch=1&resourceVersion=1");
+    put_map(client, "POST", "a", "");
+    apiserver_compact(client->server);
+    stream_open(client, &stream, MAPS "?watch=1&resourceVersion=1");
     assert_int_equal(stream.status, 200);
     json_t *event = stream_next(&stream);
     assert_string_equal(text_at(event, "type"), "ERROR");
@@ -34,58 +32,49 @@ static void watch_of_a_compacted_version_is_told_410(void **state) {
     json_decref(event);
     assert_true(stream.ended);
     stream_close(&stream);
-    api_finish(&client);
 }
 
 static void watch_refuses_bad_options(void **state) {
+    struct api_client *client = *state;
     static const char *const paths[] = {
         MAPS "?watch=1&sendInitialEvents=true", MAPS "?watch=1&resourceVersionMatch=NotOlderThan",
         MAPS "?watch=1&labelSelector=a%20b", MAPS "?watch=1&fieldSelector=a%3Db",
         MAPS "?watch=1&resourceVersion=x"};
-    struct api_client client;
     struct api_stream stream;
-    (void)state;
-    api_init(&client);
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-        stream_open(&client, &stream, paths[i]);
+        stream_open(client, &stream, paths[i]);
         assert_true(stream.status == 400 || stream.status == 422);
         assert_true(stream.ended);
         stream_close(&stream);
     }
-    api_finish(&client);
 }
 
 static void watch_tells_what_is_there_and_what_comes(void **state) {
-    struct api_client client;
+    struct api_client *client = *state;
     struct api_stream stream;
-    (void)state;
-    api_init(&client);
-    put_map(&client, "POST", "a", "");
-    stream_open(&client, &stream, MAPS "?watch=true");
+    put_map(client, "POST", "a", "");
+    stream_open(client, &stream, MAPS "?watch=true");
     stream_expect(&stream, "ADDED", "a");
-    put_map(&client, "POST", "b", "");
-    put_map(&client, "PUT", "b", "\"x\":\"y\"");
-    put_map(&client, "DELETE", "a", "");
+    put_map(client, "POST", "b", "");
+    put_map(client, "PUT", "b", "\"x\":\"y\"");
+    put_map(client, "DELETE", "a", "");
     stream_expect(&stream, "ADDED", "b");
     stream_expect(&stream, "MODIFIED", "b");
     stream_expect(&stream, "DELETED", "a");
     assert_null(stream_next(&stream));
     assert_false(stream.ended);
     stream_close(&stream);
-    api_finish(&client);
 }
 
 static void watch_with_a_selector_sees_objects_leave(void **state) {
-    struct api_client client;
+    struct api_client *client = *state;
     struct api_stream stream;
-    (void)state;
-    api_init(&client);
-    stream_open(&client, &stream, MAPS "?watch=1&labelSelector=on");
-    put_map(&client, "POST", "a", "");
-    put_map(&client, "PUT", "a", "\"on\":\"1\"");
-    put_map(&client, "PUT", "a", "\"on\":\"2\"");
-    put_map(&client, "PUT", "a", "");
-    put_map(&client, "DELETE", "a", "");
+    stream_open(client, &stream, MAPS "?watch=1&labelSelector=on");
+    put_map(client, "POST", "a", "");
+    put_map(client, "PUT", "a", "\"on\":\"1\"");
+    put_map(client, "PUT", "a", "\"on\":\"2\"");
+    put_map(client, "PUT", "a", "");
+    put_map(client, "DELETE", "a", "");
     stream_expect(&stream, "ADDED", "a");
     stream_expect(&stream, "MODIFIED", "a");
     json_t *event = stream_next(&stream);
@@ -94,16 +83,13 @@ static void watch_with_a_selector_sees_objects_leave(void **state) {
     json_decref(event);
     assert_null(stream_next(&stream));
     stream_close(&stream);
-    api_finish(&client);
 }
 
 static void watch_list_ends_with_its_bookmark(void **state) {
-    struct api_client client;
+    struct api_client *client = *state;
     struct api_stream stream;
-    (void)state;
-    api_init(&client);
-    put_map(&client, "POST", "a", "");
-    stream_open(&client, &stream,
+    put_map(client, "POST", "a", "");
+    stream_open(client, &stream,
                 MAPS "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
                      "&allowWatchBookmarks=true");
     stream_expect(&stream, "ADDED", "a");
@@ -113,13 +99,12 @@ static void watch_list_ends_with_its_bookmark(void **state) {
     assert_string_equal(json_string_value(json_object_get(notes, "k8s.io/initial-events-end")),
                         "true");
     json_decref(event);
-    api_wait(&client, 61);
+    api_wait(client, 61);
     event = stream_next(&stream);
     assert_string_equal(text_at(event, "type"), "BOOKMARK");
     assert_string_equal(text_at(event, "object.kind"), "ConfigMap");
     json_decref(event);
     stream_close(&stream);
-    api_finish(&client);
 }
 
 static void watch_ends_after_its_timeout(void **state) {
@@ -144,31 +129,29 @@ static void watch_ends_after_its_timeout(void **state) {
 }
 
 static void watch_goes_on_from_a_version(void **state) {
-    struct api_client client;
+    struct api_client *client = *state;
     struct api_stream stream;
     char path[128];
-    (void)state;
-    api_init(&client);
-    put_map(&client, "POST", "a", "");
+    put_map(client, "POST", "a", "");
     snprintf(path, sizeof path, "/api/v1/configmaps?watch=1&resourceVersion=%llu",
-             (unsigned long long)apiserver_revision(client.server));
-    put_map(&client, "POST", "b", "");
-    stream_open(&client, &stream, path);
+             (unsigned long long)apiserver_revision(client->server));
+    put_map(client, "POST", "b", "");
+    stream_open(client, &stream, path);
     stream_expect(&stream, "ADDED", "b");
     assert_null(stream_next(&stream));
     stream_close(&stream);
-    api_finish(&client);
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, api_setup, api_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(watch_of_a_compacted_version_is_told_410),
-        cmocka_unit_test(watch_refuses_bad_options),
-        cmocka_unit_test(watch_tells_what_is_there_and_what_comes),
-        cmocka_unit_test(watch_with_a_selector_sees_objects_leave),
-        cmocka_unit_test(watch_list_ends_with_its_bookmark),
+        TEST(watch_of_a_compacted_version_is_told_410),
+        TEST(watch_refuses_bad_options),
+        TEST(watch_tells_what_is_there_and_what_comes),
+        TEST(watch_with_a_selector_sees_objects_leave),
+        TEST(watch_list_ends_with_its_bookmark),
         cmocka_unit_test(watch_ends_after_its_timeout),
-        cmocka_unit_test(watch_goes_on_from_a_version),
+        TEST(watch_goes_on_from_a_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,16 +83,26 @@ static void expect_asked(const struct plane *plane, const char *what) {
 
 /* --- reviews ------------------------------------------------------------------------------- */
 
-static void a_review_tells_what_is_written(void **state) {
-    struct plane plane;
-    struct api_stream answer;
-    (void)state;
+static int setup(void **state) {
+    static struct plane plane;
     open_plane(&plane);
-    configure(&plane, VALIDATING, "judge", ",\"timeoutSeconds\":7");
-    stream_ask(&plane.api, &answer, "POST", MAPS "?fieldManager=me&fieldValidation=Strict", NULL,
+    *state = &plane;
+    return 0;
+}
+
+static int teardown(void **state) {
+    close_plane(*state);
+    return 0;
+}
+
+static void a_review_tells_what_is_written(void **state) {
+    struct plane *plane = *state;
+    struct api_stream answer;
+    configure(plane, VALIDATING, "judge", ",\"timeoutSeconds\":7");
+    stream_ask(&plane->api, &answer, "POST", MAPS "?fieldManager=me&fieldValidation=Strict", NULL,
                "{\"metadata\":{\"name\":\"a\"},\"data\":{\"k\":\"v\"}}");
-    expect_asked(&plane, "POST https://hook/judge?timeout=7s");
-    json_t *review = review_of(&plane), *request = value_at(review, "request");
+    expect_asked(plane, "POST https://hook/judge?timeout=7s");
+    json_t *review = review_of(plane), *request = value_at(review, "request");
     assert_string_equal(text_at(review, "apiVersion"), "admission.k8s.io/v1");
     assert_string_equal(text_at(request, "kind.kind"), "ConfigMap");
     assert_string_equal(text_at(request, "resource.resource"), "configmaps");
@@ -109,23 +119,23 @@ static void a_review_tells_what_is_written(void **state) {
     assert_string_equal(text_at(request, "options.fieldManager"), "me");
     assert_string_equal(text_at(request, "options.fieldValidation"), "Strict");
     json_decref(review);
-    respond(&plane, "\"allowed\":true,\"warnings\":[\"not nice\"]", NULL);
+    respond(plane, "\"allowed\":true,\"warnings\":[\"not nice\"]", NULL);
     assert_string_equal(answer.warnings.data, "299 - \"not nice\"\n");
     json_decref(stream_answer(&answer, 201));
-    stream_ask(&plane.api, &answer, "DELETE", MAPS "/a", NULL, NULL);
-    review = review_of(&plane);
+    stream_ask(&plane->api, &answer, "DELETE", MAPS "/a", NULL, NULL);
+    review = review_of(plane);
     request = value_at(review, "request");
     assert_string_equal(text_at(request, "operation"), "DELETE");
     assert_true(json_is_null(value_at(request, "object")));
     assert_string_equal(text_at(request, "oldObject.data.k"), "v");
     assert_string_equal(text_at(request, "options.kind"), "DeleteOptions");
     json_decref(review);
-    respond(&plane, "\"allowed\":true", NULL);
+    respond(plane, "\"allowed\":true", NULL);
     json_decref(stream_answer(&answer, 200));
-    close_plane(&plane);
 }
 
 static void a_denial_is_in_the_servers_words(void **state) {
+    struct plane *plane = *state;
     static const struct {
         const char *response, *message, *reason;
         int code;
@@ -138,22 +148,18 @@ static void a_denial_is_in_the_servers_words(void **state) {
         {"\"allowed\":false",
          "admission webhook \"judge.example.com\" denied the request without explanation", "",
          400}};
-    struct plane plane;
     struct api_stream answer;
-    (void)state;
-    open_plane(&plane);
-    configure(&plane, VALIDATING, "judge", "");
+    configure(plane, VALIDATING, "judge", "");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        create_map(&plane, &answer, "a");
-        respond(&plane, cases[i].response, NULL);
+        create_map(plane, &answer, "a");
+        respond(plane, cases[i].response, NULL);
         json_t *status = stream_answer(&answer, cases[i].code);
         assert_string_equal(text_at(status, "message"), cases[i].message);
         assert_string_equal(text_at(status, "reason"), cases[i].reason);
         json_decref(status);
     }
-    json_decref(api_call(&plane.api, "GET", MAPS "/a", NULL, NULL));
-    api_expect(&plane.api, 404);
-    close_plane(&plane);
+    json_decref(api_call(&plane->api, "GET", MAPS "/a", NULL, NULL));
+    api_expect(&plane->api, 404);
 }
 
 /* --- who is asked -------------------------------------------------------------------------- */
@@ -165,79 +171,68 @@ static void nobody_is_asked(struct plane *plane, const char *name) {
 }
 
 static void selectors_and_rules_say_who_is_asked(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream answer;
-    (void)state;
-    open_plane(&plane);
-    configure(&plane, VALIDATING, "spaces",
+    configure(plane, VALIDATING, "spaces",
               ",\"namespaceSelector\":{\"matchLabels\":{\"strict\":\"yes\"}}");
-    configure(&plane, VALIDATING, "labels",
+    configure(plane, VALIDATING, "labels",
               ",\"objectSelector\":{\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"NotIn\","
               "\"values\":[\"b\"]}]}");
-    nobody_is_asked(&plane, "a");
-    api_put(&plane.api, "PATCH", "/api/v1/namespaces/default",
+    nobody_is_asked(plane, "a");
+    api_put(&plane->api, "PATCH", "/api/v1/namespaces/default",
             "{\"metadata\":{\"labels\":{\"strict\":\"yes\"}}}");
-    create_map(&plane, &answer, "b");
-    expect_asked(&plane, "POST https://hook/spaces?timeout=10s");
-    respond(&plane, "\"allowed\":true", NULL);
+    create_map(plane, &answer, "b");
+    expect_asked(plane, "POST https://hook/spaces?timeout=10s");
+    respond(plane, "\"allowed\":true", NULL);
     json_decref(stream_answer(&answer, 201));
-    stream_ask(&plane.api, &answer, "POST", "/api/v1/namespaces/default/secrets", NULL,
+    stream_ask(&plane->api, &answer, "POST", "/api/v1/namespaces/default/secrets", NULL,
                "{\"metadata\":{\"name\":\"s\"}}");
     json_decref(stream_answer(&answer, 201));
-    close_plane(&plane);
 }
 
 static void a_dry_run_asks_the_harmless_alone(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream answer;
-    (void)state;
-    open_plane(&plane);
-    configure(&plane, VALIDATING, "judge", "");
-    stream_ask(&plane.api, &answer, "POST", MAPS "?dryRun=All", NULL,
+    configure(plane, VALIDATING, "judge", "");
+    stream_ask(&plane->api, &answer, "POST", MAPS "?dryRun=All", NULL,
                "{\"metadata\":{\"name\":\"a\"}}");
-    json_t *review = review_of(&plane);
+    json_t *review = review_of(plane);
     assert_true(json_is_true(value_at(review, "request.dryRun")));
     assert_string_equal(text_at(review, "request.options.dryRun.0"), "All");
     json_decref(review);
-    respond(&plane, "\"allowed\":true", NULL);
+    respond(plane, "\"allowed\":true", NULL);
     json_decref(stream_answer(&answer, 201));
-    close_plane(&plane);
 }
 
 static void a_configuration_is_checked(void **state) {
+    struct plane *plane = *state;
     static const char *const wrong[] = {
         ("\"url\":\"https://a/b\"},\"sideEffects\":\"None\",\"matchConditions\":[{\"name\":\"a\","
          "\"expression\":\"variables.x\"}]"),
         "},\"sideEffects\":\"None\"",
         "\"url\":\"https://a/b\"},\"sideEffects\":\"None\",\"timeoutSeconds\":31",
         "\"url\":\"https://a/b\"},\"sideEffects\":\"Some\""};
-    struct plane plane;
-    (void)state;
-    open_plane(&plane);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        assert_int_equal(api_put(&plane.api, "POST", VALIDATING,
+        assert_int_equal(api_put(&plane->api, "POST", VALIDATING,
                                  "{\"metadata\":{\"name\":\"x\"},\"webhooks\":[{\"name\":"
                                  "\"x.example.com\",\"admissionReviewVersions\":[\"v1\"],"
                                  "\"clientConfig\":{%s}]}",
                                  wrong[i]),
                          422);
-    close_plane(&plane);
 }
 
 /* --- failures ------------------------------------------------------------------------------ */
 
 static void a_failure_is_fatal_or_ignored(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream answer;
-    (void)state;
-    open_plane(&plane);
-    configure(&plane, MUTATING, "a", ",\"failurePolicy\":\"Ignore\"");
-    configure(&plane, VALIDATING, "b", "");
-    create_map(&plane, &answer, "a");
-    expect_asked(&plane, "POST https://hook/a?timeout=10s");
-    fake_transport_fail(&plane.webhooks, ERROR_UNAVAILABLE, 0);
-    expect_asked(&plane, "POST https://hook/b?timeout=10s");
-    fake_transport_fail(&plane.webhooks, ERROR_TIMEOUT, 0);
+    configure(plane, MUTATING, "a", ",\"failurePolicy\":\"Ignore\"");
+    configure(plane, VALIDATING, "b", "");
+    create_map(plane, &answer, "a");
+    expect_asked(plane, "POST https://hook/a?timeout=10s");
+    fake_transport_fail(&plane->webhooks, ERROR_UNAVAILABLE, 0);
+    expect_asked(plane, "POST https://hook/b?timeout=10s");
+    fake_transport_fail(&plane->webhooks, ERROR_TIMEOUT, 0);
     json_t *status = stream_answer(&answer, 500);
     assert_string_equal(text_at(status, "message"),
                         "Internal error occurred: failed calling webhook \"b.example.com\": failed "
@@ -245,34 +240,30 @@ static void a_failure_is_fatal_or_ignored(void **state) {
                         "exceeded");
     assert_string_equal(text_at(status, "reason"), "InternalError");
     json_decref(status);
-    create_map(&plane, &answer, "a");
-    fake_transport_answer(&plane.webhooks, 500, "oops");
-    fake_transport_answer(&plane.webhooks, 200, "{\"response\":{\"uid\":\"other\"}}");
+    create_map(plane, &answer, "a");
+    fake_transport_answer(&plane->webhooks, 500, "oops");
+    fake_transport_answer(&plane->webhooks, 200, "{\"response\":{\"uid\":\"other\"}}");
     status = stream_answer(&answer, 500);
     assert_non_null(strstr(text_at(status, "message"),
                            "received invalid webhook response: expected "
                            "response.uid="));
     json_decref(status);
-    close_plane(&plane);
 }
 
 static void a_service_cannot_be_reached(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream answer;
-    (void)state;
-    open_plane(&plane);
-    api_put(&plane.api, "POST", VALIDATING,
+    api_put(&plane->api, "POST", VALIDATING,
             "{\"metadata\":{\"name\":\"x\"},\"webhooks\":[{\"name\":\"x.example.com\","
             "\"clientConfig\":{\"service\":{\"namespace\":\"n\",\"name\":\"s\"}},"
             "\"admissionReviewVersions\":[\"v1\"],\"sideEffects\":\"None\",\"rules\":[{"
             "\"apiGroups\":[\"\"],\"apiVersions\":[\"v1\"],\"operations\":[\"CREATE\"],"
             "\"resources\":[\"configmaps\"]}]}]}");
-    api_expect(&plane.api, 201);
-    create_map(&plane, &answer, "a");
+    api_expect(&plane->api, 201);
+    create_map(plane, &answer, "a");
     json_t *status = stream_answer(&answer, 500);
     assert_non_null(strstr(text_at(status, "message"), "service \"n/s\""));
     json_decref(status);
-    close_plane(&plane);
 }
 
 /* --- patches ------------------------------------------------------------------------------- */
@@ -280,60 +271,52 @@ static void a_service_cannot_be_reached(void **state) {
 #define ADD(path, value) "[{\"op\":\"add\",\"path\":\"" path "\",\"value\":\"" value "\"}]"
 
 static void patches_follow_the_order_of_names_and_are_seen_again(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream answer;
-    (void)state;
-    open_plane(&plane);
-    configure(&plane, MUTATING, "b", "");
-    configure(&plane, MUTATING, "a", ",\"reinvocationPolicy\":\"IfNeeded\"");
-    create_map(&plane, &answer, "m");
-    expect_asked(&plane, "POST https://hook/a?timeout=10s");
-    respond(&plane, "\"allowed\":true", ADD("/metadata/labels/one", "1"));
-    expect_asked(&plane, "POST https://hook/b?timeout=10s");
-    json_t *review = review_of(&plane);
+    configure(plane, MUTATING, "b", "");
+    configure(plane, MUTATING, "a", ",\"reinvocationPolicy\":\"IfNeeded\"");
+    create_map(plane, &answer, "m");
+    expect_asked(plane, "POST https://hook/a?timeout=10s");
+    respond(plane, "\"allowed\":true", ADD("/metadata/labels/one", "1"));
+    expect_asked(plane, "POST https://hook/b?timeout=10s");
+    json_t *review = review_of(plane);
     assert_string_equal(text_at(review, "request.object.metadata.labels.one"), "1");
     json_decref(review);
-    respond(&plane, "\"allowed\":true", ADD("/metadata/labels/two", "2"));
-    expect_asked(&plane, "POST https://hook/a?timeout=10s");
-    review = review_of(&plane);
+    respond(plane, "\"allowed\":true", ADD("/metadata/labels/two", "2"));
+    expect_asked(plane, "POST https://hook/a?timeout=10s");
+    review = review_of(plane);
     assert_string_equal(text_at(review, "request.object.metadata.labels.two"), "2");
     json_decref(review);
-    respond(&plane, "\"allowed\":true", NULL);
+    respond(plane, "\"allowed\":true", NULL);
     json_t *map = stream_answer(&answer, 201);
     assert_string_equal(text_at(map, "metadata.labels.one"), "1");
     assert_string_equal(text_at(map, "metadata.labels.two"), "2");
     json_decref(map);
-    close_plane(&plane);
 }
 
 static void a_patch_that_does_not_fit_is_an_error(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream answer;
-    (void)state;
-    open_plane(&plane);
-    configure(&plane, MUTATING, "a", "");
-    create_map(&plane, &answer, "m");
-    respond(&plane, "\"allowed\":true", "[{\"op\":\"remove\",\"path\":\"/data/none\"}]");
+    configure(plane, MUTATING, "a", "");
+    create_map(plane, &answer, "m");
+    respond(plane, "\"allowed\":true", "[{\"op\":\"remove\",\"path\":\"/data/none\"}]");
     json_decref(stream_answer(&answer, 500));
-    create_map(&plane, &answer, "m");
-    respond(&plane, "\"allowed\":true", "no patch");
+    create_map(plane, &answer, "m");
+    respond(plane, "\"allowed\":true", "no patch");
     json_decref(stream_answer(&answer, 500));
-    close_plane(&plane);
 }
 
 static void a_pod_is_complete_when_a_webhook_sees_it(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream answer;
-    (void)state;
-    open_plane(&plane);
-    configure(&plane, MUTATING, "a", "");
-    stream_ask(&plane.api, &answer, "POST", "/api/v1/namespaces/default/pods", NULL,
+    configure(plane, MUTATING, "a", "");
+    stream_ask(&plane->api, &answer, "POST", "/api/v1/namespaces/default/pods", NULL,
                "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":\"c\","
                "\"image\":\"i\"}]}}");
-    json_t *review = review_of(&plane);
+    json_t *review = review_of(plane);
     assert_string_equal(text_at(review, "request.object.spec.serviceAccountName"), "default");
     json_decref(review);
-    respond(&plane, "\"allowed\":true",
+    respond(plane, "\"allowed\":true",
             "[{\"op\":\"add\",\"path\":\"/spec/containers/-\",\"value\":{\"name\":\"d\","
             "\"image\":\"i\"}},{\"op\":\"add\",\"path\":\"/spec/tolerations/-\",\"value\":{"
             "\"key\":\"k\",\"operator\":\"Exists\"}}]");
@@ -341,54 +324,47 @@ static void a_pod_is_complete_when_a_webhook_sees_it(void **state) {
     assert_string_equal(text_at(pod, "spec.containers.1.name"), "d");
     assert_string_equal(text_at(pod, "spec.containers.1.imagePullPolicy"), "Always");
     json_decref(pod);
-    close_plane(&plane);
 }
 
 /* --- meanwhile ----------------------------------------------------------------------------- */
 
 static void an_update_that_lost_is_computed_anew(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream first, second;
-    (void)state;
-    open_plane(&plane);
-    nobody_is_asked(&plane, "m");
-    configure(&plane, VALIDATING, "a", "");
+    nobody_is_asked(plane, "m");
+    configure(plane, VALIDATING, "a", "");
     const char *type = "application/merge-patch+json";
-    stream_ask(&plane.api, &first, "PATCH", MAPS "/m", type, "{\"data\":{\"a\":\"1\"}}");
-    stream_ask(&plane.api, &second, "PATCH", MAPS "/m", type, "{\"data\":{\"b\":\"2\"}}");
-    respond(&plane, "\"allowed\":true", NULL);
+    stream_ask(&plane->api, &first, "PATCH", MAPS "/m", type, "{\"data\":{\"a\":\"1\"}}");
+    stream_ask(&plane->api, &second, "PATCH", MAPS "/m", type, "{\"data\":{\"b\":\"2\"}}");
+    respond(plane, "\"allowed\":true", NULL);
     json_decref(stream_answer(&first, 200));
-    respond(&plane, "\"allowed\":true", NULL); /* the live one is another now */
+    respond(plane, "\"allowed\":true", NULL); /* the live one is another now */
     assert_false(second.ended);
-    respond(&plane, "\"allowed\":true", NULL);
+    respond(plane, "\"allowed\":true", NULL);
     json_t *map = stream_answer(&second, 200);
     assert_string_equal(text_at(map, "data.a"), "1");
     assert_string_equal(text_at(map, "data.b"), "2");
     json_decref(map);
-    close_plane(&plane);
 }
 
 static void a_replacement_that_lost_replaces_what_won(void **state) {
-    struct plane plane;
+    struct plane *plane = *state;
     struct api_stream first, second;
-    (void)state;
-    open_plane(&plane);
-    nobody_is_asked(&plane, "m");
-    configure(&plane, VALIDATING, "a", "");
-    stream_ask(&plane.api, &first, "PUT", MAPS "/m", NULL,
+    nobody_is_asked(plane, "m");
+    configure(plane, VALIDATING, "a", "");
+    stream_ask(&plane->api, &first, "PUT", MAPS "/m", NULL,
                "{\"metadata\":{\"name\":\"m\"},\"data\":{\"a\":\"1\"}}");
-    stream_ask(&plane.api, &second, "PUT", MAPS "/m", NULL,
+    stream_ask(&plane->api, &second, "PUT", MAPS "/m", NULL,
                "{\"metadata\":{\"name\":\"m\"},\"data\":{\"b\":\"2\"}}");
-    respond(&plane, "\"allowed\":true", NULL);
+    respond(plane, "\"allowed\":true", NULL);
     json_decref(stream_answer(&first, 200));
-    respond(&plane, "\"allowed\":true", NULL);
+    respond(plane, "\"allowed\":true", NULL);
     assert_false(second.ended);
-    respond(&plane, "\"allowed\":true", NULL);
+    respond(plane, "\"allowed\":true", NULL);
     json_t *map = stream_answer(&second, 200);
     assert_null(value_at(map, "data.a"));
     assert_string_equal(text_at(map, "data.b"), "2");
     json_decref(map);
-    close_plane(&plane);
 }
 
 static void who_goes_away_takes_the_question_along(void **state) {
@@ -407,19 +383,20 @@ static void who_goes_away_takes_the_question_along(void **state) {
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_review_tells_what_is_written),
-        cmocka_unit_test(a_denial_is_in_the_servers_words),
-        cmocka_unit_test(selectors_and_rules_say_who_is_asked),
-        cmocka_unit_test(a_dry_run_asks_the_harmless_alone),
-        cmocka_unit_test(a_configuration_is_checked),
-        cmocka_unit_test(a_failure_is_fatal_or_ignored),
-        cmocka_unit_test(a_service_cannot_be_reached),
-        cmocka_unit_test(patches_follow_the_order_of_names_and_are_seen_again),
-        cmocka_unit_test(a_patch_that_does_not_fit_is_an_error),
-        cmocka_unit_test(a_pod_is_complete_when_a_webhook_sees_it),
-        cmocka_unit_test(an_update_that_lost_is_computed_anew),
-        cmocka_unit_test(a_replacement_that_lost_replaces_what_won),
+        TEST(a_review_tells_what_is_written),
+        TEST(a_denial_is_in_the_servers_words),
+        TEST(selectors_and_rules_say_who_is_asked),
+        TEST(a_dry_run_asks_the_harmless_alone),
+        TEST(a_configuration_is_checked),
+        TEST(a_failure_is_fatal_or_ignored),
+        TEST(a_service_cannot_be_reached),
+        TEST(patches_follow_the_order_of_names_and_are_seen_again),
+        TEST(a_patch_that_does_not_fit_is_an_error),
+        TEST(a_pod_is_complete_when_a_webhook_sees_it),
+        TEST(an_update_that_lost_is_computed_anew),
+        TEST(a_replacement_that_lost_replaces_what_won),
         cmocka_unit_test(who_goes_away_takes_the_question_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,6 +54,18 @@ void api_finish(struct api_client *client) {
     strbuf_finish(&client->warnings);
 }
 
+int api_setup(void **state) {
+    static struct api_client client;
+    api_init(&client);
+    *state = &client;
+    return 0;
+}
+
+int api_teardown(void **state) {
+    api_finish(*state);
+    return 0;
+}
+
 void api_wait(struct api_client *client, unsigned seconds) {
     loop_advance(client->loop, &client->clock, seconds * NS_PER_S);
     for (int i = 0; i < 100 && !apiserver_idle(client->server); i++)

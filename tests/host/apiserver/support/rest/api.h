@@ -20,6 +20,8 @@ void api_init(struct api_client *client); /* fails the test when it cannot */
 void api_init_webhooks(struct api_client *client, struct http_transport *webhooks);
 void api_init_at(struct api_client *client, const char *folder); /* NULL: in memory */
 void api_finish(struct api_client *client);
+int api_setup(void **state); /* for cmocka: *state is one, in memory */
+int api_teardown(void **state);
 /* Sends a request that is answered at once. `path` may have a query; `body` NULL: none. A new
  * reference; text that is no JSON comes as a string, nothing as NULL. */
 json_t *api_call(struct api_client *client, const char *method, const char *path,
