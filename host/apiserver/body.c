@@ -256,7 +256,7 @@ int body_prune(struct api_exchange *x, const struct api_kind *kind, json_t *obje
     int rc = 0;
     if (unknown == NULL)
         rc = exchange_nomem(x);
-    else if (schema_prune(kind->schema, object, unknown, &err) < 0)
+    else if (schema_prune(kind->schema, object, write_known(x), unknown, &err) < 0)
         rc = exchange_error(x, &err);
     else
         rc = report_unknown(x, kind, object, unknown);
@@ -270,7 +270,7 @@ int body_accept(struct api_exchange *x, const struct api_kind *kind, json_t *obj
 
 int body_default(struct api_exchange *x, const struct api_kind *kind, json_t *object) {
     struct error err;
-    if (kinds_default(kind, object, &err) < 0)
+    if (kinds_default(kind, object, write_known(x), &err) < 0)
         return exchange_error(x, &err);
     return rules_read(kind->resource, object) < 0 ? exchange_nomem(x) : 0;
 }

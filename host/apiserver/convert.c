@@ -31,9 +31,10 @@ static int bring(const struct api_resource *resource, json_t *object, const char
     const struct api_kind *from = kinds_version(resource, document_string(object, "apiVersion"));
     const struct api_kind *to = kinds_version(resource, api_version);
     struct error err;
-    int rc = from ? kinds_default(from, object, &err) : 0;
+    int rc = from ? kinds_default(from, object, /* known= */ NULL, &err) : 0;
     rc |= json_object_set_new(object, "apiVersion", json_string(api_version));
-    return rc | (to ? schema_prune(to->schema, object, NULL, &err) : 0);
+    return rc |
+           (to ? schema_prune(to->schema, object, /* known= */ NULL, /* pruned= */ NULL, &err) : 0);
 }
 
 json_t *convert_local(const struct api_resource *resource, const json_t *objects,

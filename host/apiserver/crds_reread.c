@@ -28,8 +28,8 @@ static node_t read_object(void *context, node_t put) {
     node_t node = NODE_NONE;
     bool read = was && now;
     if (read && kind)
-        read =
-            schema_prune(kind->schema, now, NULL, &err) == 0 && kinds_default(kind, now, &err) == 0;
+        read = schema_prune(kind->schema, now, /* known= */ NULL, /* pruned= */ NULL, &err) == 0 &&
+               kinds_default(kind, now, /* known= */ NULL, &err) == 0;
     if (read)
         node = json_equal(was, now) ? node_ref(dag, put) : parse(dag, now, put);
     json_decref(was);

@@ -19,6 +19,10 @@ void document_text(const json_t *document, struct strbuf *out);
 /* The same of objects: the sets of their managedFields are those that are known (NULL: none), which
  * many documents share. */
 json_t *document_of_object(const struct dag *dag, struct fieldset_known *known, node_t node);
+/* It shares with `like` (NULL: nothing) whatever both say, but for itself and its metadata: those
+ * two are its own. */
+json_t *document_of_like(const struct dag *dag, struct fieldset_known *known, node_t node,
+                         const json_t *like);
 json_t *document_parse_object(struct str text, const struct fieldset_known *known,
                               struct error *err);
 /* One reference; `like` is a node that it may be like, or NODE_NONE. NODE_NONE: REJECTED (too
@@ -30,6 +34,9 @@ void document_object_text(const json_t *object, const struct fieldset_known *kno
 /* A new reference to containers of its own; strings and numbers, which nobody changes in place, are
  * shared. NULL: NOMEM, or `document` is. */
 json_t *document_copy(const json_t *document);
+/* A new object with the members of this one, which both have then. NULL: NOMEM (json_copy() would
+ * leave members out). */
+json_t *document_share(const json_t *object);
 /* NULL: REJECTED (err->status 400), NOMEM. */
 json_t *document_parse(struct str text, struct error *err);
 

@@ -93,7 +93,9 @@ uint64_t kinds_revision(const struct kinds *kinds); /* grows with each change; d
 /* Fills in what the real server fills in on create and update: the schema's defaults and, for
  * built-in kinds, those that depend on other fields. Of built-in kinds it first respells quantities
  * and drops empty lists and maps. Status is given its empty form where the server sends one, so
- * remove a client's status before. 0 or NOMEM (then `object` is half done). */
-int kinds_default(const struct api_kind *kind, json_t *object, struct error *err);
+ * remove a client's status before. `known` as in schema.h, for built-in kinds alone. 0 or NOMEM
+ * (then `object` is half done). */
+int kinds_default(const struct api_kind *kind, json_t *object, const json_t *known,
+                  struct error *err);
 
 #endif

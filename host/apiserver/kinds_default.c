@@ -244,11 +244,12 @@ static const struct {
     {"apiextensions.k8s.io/v1", "CustomResourceDefinition", fill_crd},
 };
 
-int kinds_default(const struct api_kind *kind, json_t *object, struct error *err) {
+int kinds_default(const struct api_kind *kind, json_t *object, const json_t *known,
+                  struct error *err) {
     struct kinds_fill fill = {.object = object};
     if (!kind->resource->builtin)
         return schema_default(kind->schema, object, err);
-    if (schema_read(kind->schema, object, err) < 0)
+    if (schema_read(kind->schema, object, known, err) < 0)
         return ERROR_NOMEM;
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (strcmp(rules[i].kind, kind->resource->kind) == 0 &&

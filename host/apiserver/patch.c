@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/document.h"
 #include "base/mem.h"
 #include "json/scan.h"
 #include "json/write.h"
@@ -102,6 +103,35 @@ json_t *patch_copy(const json_t *value, unsigned drop) {
     if (json_is_object(value))
         return copy_object(value, drop);
     return json_is_array(value) ? copy_array(value, drop) : json_copy((json_t *)value);
+}
+
+/* `wish` NULL: all of the member may change. */
+static int own_member(json_t *copy, const char *name, const json_t *wish) {
+    const json_t *now = json_object_get(copy, name);
+    if (!json_is_object(now) && !json_is_array(now))
+        return 0;
+    return json_object_set_new_nocheck(copy, name, patch_copy_named(now, wish));
+}
+
+/* "x", which may be a directive about another member: "$setElementOrder/x". */
+static int own_named(json_t *copy, const char *key, const json_t *wish) {
+    const char *slash = *key == '$' ? strchr(key, '/') : NULL;
+    int rc = slash ? own_member(copy, slash + 1, NULL) : 0;
+    return rc < 0 ? rc : own_member(copy, key, wish);
+}
+
+json_t *patch_copy_named(const json_t *value, const json_t *patch) {
+    if (!json_is_object(value) || !json_is_object(patch))
+        return patch_copy(value, 0);
+    json_t *copy = document_share(value), *wish;
+    const char *key;
+    json_object_foreach((json_t *)patch, key, wish) {
+        if (own_named(copy, key, wish) < 0) {
+            json_decref(copy);
+            return NULL;
+        }
+    }
+    return copy;
 }
 
 const char *patch_go_type(const json_t *value) {

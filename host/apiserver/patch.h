@@ -19,10 +19,12 @@
 enum { PATCH_MAX_OPERATIONS = 10000, PATCH_MAX_COPIED = 3 << 20 };
 
 /*
- * The new document, which shares nothing with the old, or NULL: NOMEM, or REJECTED with status,
+ * The new document, or NULL: NOMEM, or REJECTED with status,
  * reason and message of the real server: 400 BadRequest (not a patch), 413 RequestEntityTooLarge,
  * 422 Invalid (a JSON patch that does not apply; the real server does not say why), and 500 without
  * a reason for strategic patches that do not fit the document or the schema.
+ * It shares nothing with the patch; with the old document, which stays as it was, it shares
+ * containers that the patch does not name, but for a JSON patch.
  */
 json_t *patch_merge(const json_t *from, const json_t *patch, struct error *err);
 json_t *patch_json(const json_t *from, const json_t *operations, struct error *err);

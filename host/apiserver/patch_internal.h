@@ -26,6 +26,10 @@ enum {
 /* NULL: no memory. */
 json_t *patch_copy(const json_t *value, unsigned drop);
 
+/* A copy to merge `patch` into: it shares with `value` what the patch does not name. NULL: no
+ * memory. */
+json_t *patch_copy_named(const json_t *value, const json_t *patch);
+
 /* For messages, as the real server writes them: the Go type of a value ("string", "[]interface {}")
  * and its JSON type ("array"). Static. */
 const char *patch_go_type(const json_t *value);

@@ -39,7 +39,7 @@ json_t *patch_merge(const json_t *from, const json_t *patch, struct error *err) 
     if (!json_is_object(from)) {
         result = patch_copy(patch, PATCH_DROP_NULLS);
     } else {
-        result = patch_copy(from, 0);
+        result = patch_copy_named(from, patch);
         if (result && merge(result, patch) < 0) {
             json_decref(result);
             result = NULL;

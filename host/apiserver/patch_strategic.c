@@ -324,7 +324,7 @@ json_t *patch_strategic(const json_t *from, const json_t *patch, const struct sc
     }
     if (patch_check_depth(from, patch, err) < 0)
         return NULL;
-    copy = json_is_object(from) ? patch_copy(from, 0) : json_object();
+    copy = json_is_object(from) ? patch_copy_named(from, patch) : json_object();
     if (copy == NULL)
         patch_no_memory(err);
     else if (json_is_null(patch))

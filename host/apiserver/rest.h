@@ -139,7 +139,12 @@ int write_load(struct api_exchange *x, node_t *ret_node); /* the live object int
 /* Then: goes on when change.old is in the version that was asked for. */
 void write_convert(struct api_exchange *x, void (*then)(struct api_exchange *x));
 
-/* write_check.c: is all of the object written? Status, binding and their like have rules of their
+/* write_check.c: is what the live object and a new one say alike in no need of a second look, and
+ * shared? Not of custom objects: their definition may have changed since they were stored; nor of
+ * objects that were converted. */
+bool write_trusts_stored(const struct api_exchange *x);
+const json_t *write_known(const struct api_exchange *x); /* change.old if so, or NULL */
+/* Is all of the object written? Status, binding and their like have rules of their
  * own. */
 bool write_is_whole(const struct api_exchange *x);
 int write_check(struct api_exchange *x); /* of change.now */

@@ -19,6 +19,20 @@ static json_t *patched(struct api_exchange *x, const json_t *live, struct error 
     return patch_strategic(live, patch, x->kind->schema, err);
 }
 
+/* Head and metadata are its own, and all of a custom object, whose shared parts may have to be
+ * pruned. */
+static json_t *own(const struct api_exchange *x, json_t *now) {
+    json_t *metadata = json_object_get(now, "metadata"), *copy = now;
+    if (!write_trusts_stored(x))
+        copy = document_copy(now);
+    else if (json_is_object(metadata) &&
+             json_object_set_new(now, "metadata", document_share(metadata)) < 0)
+        copy = NULL;
+    if (copy != now)
+        json_decref(now);
+    return copy;
+}
+
 static int compute(struct api_exchange *x, const json_t *live, json_t **ret_now) {
     struct error err = {0};
     json_t *now = patched(x, live, &err);
@@ -26,6 +40,9 @@ static int compute(struct api_exchange *x, const json_t *live, json_t **ret_now)
         return exchange_refuse(x, status_make(422, "Invalid", json_object(), "%s", err.message));
     if (now == NULL)
         return exchange_error(x, &err);
+    now = own(x, now);
+    if (now == NULL)
+        return exchange_nomem(x);
     /* A resourceVersion that the patch did not touch asks for nothing. */
     if (!document_path(x->change.body, "metadata.resourceVersion") &&
         strcmp(document_meta(now, "resourceVersion"), document_meta(live, "resourceVersion")) == 0)

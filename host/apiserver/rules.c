@@ -16,9 +16,10 @@ static int read_secret(json_t *secret) {
     json_t *value, *strings = json_object_get(secret, "stringData");
     json_t *data = json_object_get(secret, "data");
     int rc = 0;
-    if (json_object_size(strings) > 0 && !json_is_object(data)) {
-        data = json_object();
-        rc = json_object_set_new(secret, "data", data);
+    if (json_object_size(strings) > 0) { /* what there was may be the old object's, too */
+        data = json_is_object(data) ? document_share(data) : json_object();
+        if (json_object_set_new(secret, "data", data) < 0)
+            return ERROR_NOMEM;
     }
     json_object_foreach(strings, key, value) {
         struct strbuf text = {0};
@@ -194,7 +195,7 @@ int rules_reset(const struct api_kind *kind, const char *subresource, json_t *no
     if (rules_of(kind->resource)->flags & RULE_KEEPS_STATUS)
         return 0;
     if (old)
-        return document_copy_member(now, old, "status");
+        return share_member(now, old, "status");
     json_object_del(now, "status");
     return 0;
 }

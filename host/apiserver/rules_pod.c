@@ -155,6 +155,8 @@ static bool keeps_all(const json_t *now, const json_t *old) {
 void pod_check(struct apiserver *server, const json_t *now, const json_t *old,
                struct causes *causes) {
     (void)server;
+    if (old && json_object_get(now, "spec") == json_object_get(old, "spec"))
+        return;
     pod_spec_check(json_object_get(now, "spec"), NULL, "spec", causes);
     if (old == NULL)
         return;

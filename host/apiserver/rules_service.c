@@ -185,11 +185,10 @@ static int give(struct apiserver *server, json_t *service, json_t *spec, const c
 
 int service_prepare(struct apiserver *server, json_t *now, const json_t *old, struct error *err) {
     json_t *spec = json_object_get(now, "spec");
+    spec = json_is_object(spec) ? document_copy(spec) : json_object(); /* it may be old's, too */
+    if (json_object_set_new(now, "spec", spec) < 0)
+        return error_set(err, ERROR_NOMEM, "no memory for a service");
     int rc = 0;
-    if (!json_is_object(spec)) {
-        spec = json_object();
-        rc = json_object_set_new(now, "spec", spec);
-    }
     char type[32];
     snprintf(type, sizeof type, "%s", document_string(spec, "type"));
     if (rc == 0 && old == NULL)

@@ -79,21 +79,25 @@ bool schema_is_nullable(const struct schema *schema);
 bool schema_preserves_unknown(const struct schema *schema);
 bool schema_is_embedded(const struct schema *schema); /* x-kubernetes-embedded-resource */
 
+/* `known`, in what follows, is a document of the same schema that was read, pruned and checked
+ * before: containers that `value` shares with it are passed over. NULL: there is none. */
+
 /* Puts copies of defaults where a value is absent, or null and not nullable; a null that has no
  * default and is not nullable is removed first. 0 or NOMEM (then `value` may have some of them). */
 int schema_default(const struct schema *schema, json_t *value, struct error *err);
 /* The same of a document of a built-in kind, with what the real server makes of one by reading it:
  * it has one spelling of each quantity, and no empty lists and maps but those that are defaults. */
-int schema_read(const struct schema *schema, json_t *value, struct error *err);
+int schema_read(const struct schema *schema, json_t *value, const json_t *known, struct error *err);
 /* Removes what the schema does not name. `pruned` (may be NULL) gets the paths as strings, in the
  * wording of strict field validation, sorted: `unknown field "spec.foo"`. The root and embedded
  * resources keep apiVersion, kind and metadata; metadata is pruned only by a schema that refers to
  * it ($ref, as in built-in kinds). A referred schema that names nothing is free (RawExtension).
  * 0 or NOMEM. */
-int schema_prune(const struct schema *schema, json_t *value, json_t *pruned, struct error *err);
+int schema_prune(const struct schema *schema, json_t *value, const json_t *known, json_t *pruned,
+                 struct error *err);
 /* Quickly, and sure: schema_validate() has nothing to say and, with `read`, Go's decoder would have
  * read each value into the built-in kind (fault.h). False: ask them. */
-bool schema_fits(const struct schema *schema, const json_t *value, bool read);
+bool schema_fits(const struct schema *schema, const json_t *value, const json_t *known, bool read);
 /* Appends the causes that the real API server would put into Status.details.causes:
  * {"reason":"FieldValueInvalid","message":"Invalid value: 7: ...","field":"spec.size"}; `path` is
  * where `value` stands ("" at the root). No cause, no fault. 0 or NOMEM. */

@@ -4,8 +4,17 @@
 #include "apiserver/quantity.h"
 #include "apiserver/schema_internal.h"
 
-/* `read`: quantities are respelled, what is empty is dropped; not so in what is a default. */
-static int fill(const struct schema *schema, json_t *value, bool read);
+struct filling {
+    json_t *value;
+    const json_t *known;
+    bool read; /* quantities are respelled, what is empty is dropped; not so in what is a default */
+};
+
+static int fill(const struct schema *schema, struct filling of);
+
+static int fill_default(const struct schema *schema, json_t *copy) {
+    return fill(schema, (struct filling){copy, NULL, false});
+}
 
 /* The value as it is stored: a new reference; NULL: it stays, or no memory. */
 static json_t *respelled(const json_t *value, bool listed, bool *failed) {
@@ -51,7 +60,7 @@ static int fill_null(const struct member *member) {
     json_t *copy = document_copy(standard);
     return json_object_iter_set_new(member->object, member->at, copy) < 0
                ? ERROR_NOMEM
-               : fill(member->schema, copy, false);
+               : fill_default(member->schema, copy);
 }
 
 static int respell(const struct member *member, bool listed) {
@@ -64,14 +73,16 @@ static int respell(const struct member *member, bool listed) {
     return failed ? ERROR_NOMEM : 0;
 }
 
-static int fill_member(const struct member *member, bool listed, bool read) {
+static int fill_member(const struct member *member, bool listed, const struct filling *of) {
     if (json_is_null(member->value))
         return fill_null(member);
     if (!schema_is_container(member->value))
         return respell(member, listed);
-    if (!read || !is_nothing(member->schema, member->value))
-        return fill(member->schema, member->value, read);
-    json_object_del(member->object, json_object_iter_key(member->at));
+    struct str key = str_n(json_object_iter_key(member->at), json_object_iter_key_len(member->at));
+    struct filling inner = {member->value, schema_known_member(of->known, key), of->read};
+    if (!of->read || !is_nothing(member->schema, member->value))
+        return fill(member->schema, inner);
+    json_object_del(member->object, key.data);
     return 0;
 }
 
@@ -83,14 +94,15 @@ static int add_absent(const struct schema *schema, json_t *object) {
             continue;
         json_t *copy = document_copy(standard);
         if (json_object_setn_new_nocheck(object, property->name, property->len, copy) < 0 ||
-            fill(property->schema, copy, false) < 0)
+            fill_default(property->schema, copy) < 0)
             return ERROR_NOMEM;
     }
     return 0;
 }
 
-static int fill_object(const struct schema *schema, json_t *object, bool read) {
-    bool texts = read && schema->quantities, listed = schema_is_map(schema);
+static int fill_object(const struct schema *schema, const struct filling *of) {
+    bool texts = of->read && schema->quantities, listed = schema_is_map(schema);
+    json_t *object = of->value;
     void *at = json_object_iter(object);
     while (at) {
         struct member member = {.object = object, .value = json_object_iter_value(at), .at = at};
@@ -99,45 +111,47 @@ static int fill_object(const struct schema *schema, json_t *object, bool read) {
         if (!schema_is_container(member.value) && !json_is_null(member.value) && !texts)
             continue;
         member.schema = schema_member(schema, key);
-        if (member.schema && fill_member(&member, listed, read) < 0)
+        if (member.schema && fill_member(&member, listed, of) < 0)
             return ERROR_NOMEM;
     }
     return add_absent(schema, object);
 }
 
-static int fill_array(const struct schema *items, json_t *array, bool read) {
+static int fill_array(const struct schema *items, const struct filling *of) {
     const json_t *standard = schema_default_of(items);
     json_t *item;
     size_t i;
-    json_array_foreach(array, i, item) {
-        bool of_item = read;
+    json_array_foreach(of->value, i, item) {
+        struct filling inner = {item, json_array_get(of->known, i), of->read};
         if (standard && json_is_null(item) && forbids_null(items)) {
-            item = document_copy(standard);
-            of_item = false;
-            if (json_array_set_new(array, i, item) < 0)
+            inner = (struct filling){document_copy(standard), NULL, false};
+            if (json_array_set_new(of->value, i, inner.value) < 0)
                 return ERROR_NOMEM;
         }
-        if (fill(items, item, of_item) < 0)
+        if (fill(items, inner) < 0)
             return ERROR_NOMEM;
     }
     return 0;
 }
 
-static int fill(const struct schema *schema, json_t *value, bool read) {
+static int fill(const struct schema *schema, struct filling of) {
     schema = schema_follow(schema);
-    if (schema && json_is_object(value))
-        return fill_object(schema, value, read);
-    if (schema && json_is_array(value))
-        return fill_array(schema->items, value, read);
-    return 0;
+    if (schema == NULL || of.value == of.known)
+        return 0;
+    if (json_is_object(of.value))
+        return fill_object(schema, &of);
+    return json_is_array(of.value) ? fill_array(schema->items, &of) : 0;
+}
+
+static int fill_all(const struct schema *schema, struct filling of, struct error *err) {
+    return fill(schema, of) == 0 ? 0 : error_set(err, ERROR_NOMEM, "no memory for defaults");
 }
 
 int schema_default(const struct schema *schema, json_t *value, struct error *err) {
-    return fill(schema, value, false) == 0 ? 0
-                                           : error_set(err, ERROR_NOMEM, "no memory for defaults");
+    return fill_all(schema, (struct filling){value, NULL, /* read= */ false}, err);
 }
 
-int schema_read(const struct schema *schema, json_t *value, struct error *err) {
-    return fill(schema, value, true) == 0 ? 0
-                                          : error_set(err, ERROR_NOMEM, "no memory for defaults");
+int schema_read(const struct schema *schema, json_t *value, const json_t *known,
+                struct error *err) {
+    return fill_all(schema, (struct filling){value, known, /* read= */ true}, err);
 }

@@ -10,7 +10,8 @@ struct fitting {
     bool lists; /* items of sets and maps differ */
 };
 
-static bool fits(const struct fitting *how, const struct schema *schema, const json_t *value);
+static bool fits(const struct fitting *how, const struct schema *schema, const json_t *value,
+                 const json_t *known);
 
 /* Texts */
 
@@ -104,7 +105,7 @@ static bool fits_enum(const json_t *enumeration, const json_t *value) {
 static bool fits_some(const struct fitting *how, const struct schema_many *many,
                       const json_t *value) {
     for (size_t i = 0; i < many->count; i++)
-        if (fits(how, many->items[i], value))
+        if (fits(how, many->items[i], value, NULL))
             return true;
     return many->count == 0;
 }
@@ -119,7 +120,7 @@ static bool fits_one(const struct schema_many *many, const json_t *value) {
 static bool fits_all(const struct fitting *how, const struct schema_many *many,
                      const json_t *value) {
     for (size_t i = 0; i < many->count; i++)
-        if (!fits(how, many->items[i], value))
+        if (!fits(how, many->items[i], value, NULL))
             return false;
     return true;
 }
@@ -140,7 +141,7 @@ static bool fits_size(size_t size, int64_t least, int64_t most) {
 }
 
 static bool fits_array(const struct fitting *how, const struct schema *schema,
-                       const struct schema *meant, const json_t *array) {
+                       const struct schema *meant, const json_t *array, const json_t *known) {
     const struct schema_rules *rules = meant->rules;
     size_t count = json_array_size(array);
     if (rules && (rules->unique_items || !fits_size(count, rules->min_items, rules->max_items)))
@@ -148,12 +149,13 @@ static bool fits_array(const struct fitting *how, const struct schema *schema,
     if (how->lists && check_list_is_suspect(schema, array))
         return false;
     for (size_t i = 0; i < count; i++)
-        if (!fits(how, meant->items, json_array_get(array, i)))
+        if (!fits(how, meant->items, json_array_get(array, i), json_array_get(known, i)))
             return false;
     return true;
 }
 
-static bool fits_object(const struct fitting *how, const struct schema *schema, json_t *object) {
+static bool fits_object(const struct fitting *how, const struct schema *schema, json_t *object,
+                        const json_t *known) {
     const struct schema_rules *rules = schema->rules;
     uint32_t required = 0;
     if (schema->requires_unknown ||
@@ -166,8 +168,9 @@ static bool fits_object(const struct fitting *how, const struct schema *schema, 
         if (property == NULL && schema->additional_none)
             return false;
         required += property && property->required;
-        if (!fits(how, property ? property->schema : schema->additional,
-                  json_object_iter_value(at)))
+        const json_t *value = json_object_iter_value(at);
+        if (!fits(how, property ? property->schema : schema->additional, value,
+                  schema_is_container(value) ? schema_known_member(known, key) : NULL))
             return false;
     }
     return required == schema->required_count;
@@ -198,9 +201,10 @@ static bool fits_null(const struct schema *schema, const struct schema *meant) {
            !(meant->rules && meant->rules->enumeration);
 }
 
-static bool fits(const struct fitting *how, const struct schema *schema, const json_t *value) {
+static bool fits(const struct fitting *how, const struct schema *schema, const json_t *value,
+                 const json_t *known) {
     const struct schema *meant = schema_follow(schema);
-    if (meant == NULL)
+    if (meant == NULL || value == known)
         return true;
     if (json_is_null(value))
         return fits_null(schema, meant);
@@ -215,9 +219,10 @@ static bool fits(const struct fitting *how, const struct schema *schema, const j
         return false;
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        return !meant->embedded && !schema->embedded && fits_object(how, meant, (json_t *)value);
+        return !meant->embedded && !schema->embedded &&
+               fits_object(how, meant, (json_t *)value, known);
     case JSON_ARRAY:
-        return fits_array(how, schema, meant, value);
+        return fits_array(how, schema, meant, value, known);
     case JSON_STRING:
         return meant->rules == NULL || fits_text(meant->rules, value);
     case JSON_INTEGER:
@@ -228,7 +233,7 @@ static bool fits(const struct fitting *how, const struct schema *schema, const j
     }
 }
 
-bool schema_fits(const struct schema *schema, const json_t *value, bool read) {
+bool schema_fits(const struct schema *schema, const json_t *value, const json_t *known, bool read) {
     struct fitting how = {.read = read, .lists = !schema_refers_to(schema)};
-    return fits(&how, schema, value);
+    return fits(&how, schema, value, known);
 }

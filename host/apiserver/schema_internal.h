@@ -37,6 +37,11 @@ static inline bool schema_is_container(const json_t *value) {
     return json_is_object(value) || json_is_array(value);
 }
 
+/* The member that `known` (NULL: nothing is) has of that name. */
+static inline const json_t *schema_known_member(const json_t *known, struct str name) {
+    return known ? json_object_getn(known, name.data, name.len) : NULL;
+}
+
 /* What a value must fulfil beyond its type. Absent bounds are SCHEMA_NO_BOUND, absent numbers NAN.
  */
 #define SCHEMA_NO_BOUND INT64_MIN

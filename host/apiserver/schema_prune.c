@@ -21,7 +21,13 @@ struct step {
  * preserves unknown fields keeps them too. */
 enum place { PLAIN, RESOURCE, KEPT_ITEM };
 
-static void prune(struct pruner *pruner, const struct schema *schema, json_t *value,
+/* A value, and the one that is known in its place. */
+struct pair {
+    json_t *value;
+    const json_t *known;
+};
+
+static void prune(struct pruner *pruner, const struct schema *schema, struct pair pair,
                   enum place place, const struct step *at);
 
 /* "spec.ports[0]" */
@@ -64,6 +70,7 @@ static bool is_free(const struct schema *schema, const struct schema *meant) {
 /* Who keeps what, of one object. */
 struct pruned {
     json_t *object;
+    const json_t *known;
     const struct schema *schema; /* NULL: no member may be there */
     bool any, keep, resource;
 };
@@ -77,8 +84,11 @@ static void prune_member(struct pruner *pruner, const struct pruned *of, void *m
     if (of->resource && is_meta(at.key) && !(own && own->reference))
         return;
     if (own || of->any) {
-        if (schema_is_container(value))
-            prune(pruner, own ? own : of->schema->additional, value, PLAIN, &at);
+        struct pair pair = {value, NULL};
+        if (!schema_is_container(value))
+            return;
+        pair.known = schema_known_member(of->known, at.key);
+        prune(pruner, own ? own : of->schema->additional, pair, PLAIN, &at);
     } else if (!of->keep) {
         record(pruner, &at);
         json_object_del(of->object, at.key.data);
@@ -93,29 +103,31 @@ static void prune_object(struct pruner *pruner, const struct pruned *of, const s
     }
 }
 
-static void prune_array(struct pruner *pruner, const struct schema *items, json_t *array,
+static void prune_array(struct pruner *pruner, const struct schema *items, struct pair array,
                         enum place place, const struct step *before) {
     json_t *item;
     size_t i;
-    json_array_foreach(array, i, item) {
+    json_array_foreach(array.value, i, item) {
         struct step at = {.before = before, .index = i};
+        struct pair pair = {item, json_array_get(array.known, i)};
         if (schema_is_container(item))
-            prune(pruner, items, item, place, &at);
+            prune(pruner, items, pair, place, &at);
     }
 }
 
 /* NULL `schema`: no member may be there. */
-static void prune(struct pruner *pruner, const struct schema *schema, json_t *value,
+static void prune(struct pruner *pruner, const struct schema *schema, struct pair pair,
                   enum place place, const struct step *at) {
     const struct schema *meant = schema_follow(schema);
     bool keep = place == KEPT_ITEM || (schema && is_free(schema, meant));
-    if (keep && meant == NULL)
+    if ((keep && meant == NULL) || pair.value == pair.known)
         return;
-    if (json_is_array(value)) {
-        prune_array(pruner, meant ? meant->items : NULL, value, keep ? KEPT_ITEM : PLAIN, at);
+    if (json_is_array(pair.value)) {
+        prune_array(pruner, meant ? meant->items : NULL, pair, keep ? KEPT_ITEM : PLAIN, at);
         return;
     }
-    struct pruned of = {.object = value,
+    struct pruned of = {.object = pair.value,
+                        .known = pair.known,
                         .schema = meant,
                         .any = meant && (meant->additional || meant->additional_any),
                         .keep = keep,
@@ -146,22 +158,23 @@ static int append_sorted(json_t *to, const json_t *found) {
     return rc;
 }
 
-static int prune_all(const struct schema *schema, json_t *value, enum place place, json_t *pruned,
-                     struct error *err) {
+static int prune_all(const struct schema *schema, struct pair pair, enum place place,
+                     json_t *pruned, struct error *err) {
     struct pruner pruner = {.found = pruned ? json_array() : NULL};
     if (pruned && pruner.found == NULL)
         pruner.failed = true;
     else if (schema_follow(schema))
-        prune(&pruner, schema, value, place, NULL);
+        prune(&pruner, schema, pair, place, NULL);
     bool failed = pruner.failed || (pruner.found && append_sorted(pruned, pruner.found) < 0);
     json_decref(pruner.found);
     return failed ? error_set(err, ERROR_NOMEM, "no memory to prune") : 0;
 }
 
-int schema_prune(const struct schema *schema, json_t *value, json_t *pruned, struct error *err) {
-    return prune_all(schema, value, RESOURCE, pruned, err);
+int schema_prune(const struct schema *schema, json_t *value, const json_t *known, json_t *pruned,
+                 struct error *err) {
+    return prune_all(schema, (struct pair){value, known}, RESOURCE, pruned, err);
 }
 
 int schema_prune_part(const struct schema *schema, json_t *value, struct error *err) {
-    return prune_all(schema, value, PLAIN, NULL, err);
+    return prune_all(schema, (struct pair){value, NULL}, PLAIN, NULL, err);
 }

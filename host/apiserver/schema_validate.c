@@ -282,7 +282,7 @@ bool schema_accepts(const struct schema *schema, const json_t *value) {
 int schema_validate(const struct schema *schema, const json_t *value, const char *path,
                     json_t *causes, struct error *err) {
     struct check check = {.causes = {.list = causes}, .base = path};
-    if (schema_fits(schema, value, /* read= */ false))
+    if (schema_fits(schema, value, /* known= */ NULL, /* read= */ false))
         return 0;
     check_value(&check, schema, value);
     check_embedded(&check, schema, value);

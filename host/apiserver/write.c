@@ -8,6 +8,11 @@
 
 enum { MAX_TRIES = 8 };
 
+/* What the live object is to share with: the whole new one. */
+static const json_t *like(const struct api_exchange *x) {
+    return x->request.verb == VERB_UPDATE && write_trusts_stored(x) ? x->change.body : NULL;
+}
+
 int write_load(struct api_exchange *x, node_t *ret_node) {
     struct change *change = &x->change;
     struct dag *dag = x->server->dag;
@@ -15,7 +20,7 @@ int write_load(struct api_exchange *x, node_t *ret_node) {
     json_decref(change->old);
     node_unref(dag, change->seen);
     change->seen = node == NODE_NONE ? NODE_NONE : node_ref(dag, node);
-    change->old = node == NODE_NONE ? NULL : document_of_object(dag, x->server->known, node);
+    change->old = node == NODE_NONE ? NULL : document_of_like(dag, x->server->known, node, like(x));
     *ret_node = node;
     if (node == NODE_NONE)
         return exchange_refuse(x, status_not_found(x->kind->resource, x->request.name));
@@ -47,7 +52,7 @@ static void use_kept(struct api_exchange *x, json_t *converted) {
     struct error err;
     json_decref(x->change.kept);
     x->change.kept = json_incref(json_array_get(converted, 0));
-    if (kinds_default(x->kind->resource->storage, x->change.kept, &err) == 0) {
+    if (kinds_default(x->kind->resource->storage, x->change.kept, /* known= */ NULL, &err) == 0) {
         x->change.then(x);
         return;
     }
@@ -243,7 +248,7 @@ void write_create(struct api_exchange *x) {
     change->operation = "CREATE";
     if (metadata_fill(x->server, change->now) < 0 ||
         rules_reset(x->kind, "", change->now, NULL) < 0 ||
-        kinds_default(x->kind, change->now, &err) < 0 ||
+        kinds_default(x->kind, change->now, /* known= */ NULL, &err) < 0 ||
         rules_read(x->kind->resource, change->now) < 0) {
         exchange_nomem(x);
         exchange_fail(x);

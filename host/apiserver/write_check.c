@@ -13,6 +13,15 @@ bool write_is_whole(const struct api_exchange *x) {
     return !subresource[0] || strcmp(subresource, "scale") == 0;
 }
 
+bool write_trusts_stored(const struct api_exchange *x) {
+    const struct api_resource *resource = x->kind->resource;
+    return resource->builtin && resource->storage == x->kind;
+}
+
+const json_t *write_known(const struct api_exchange *x) {
+    return write_trusts_stored(x) ? x->change.old : NULL;
+}
+
 /* The schema says again what metadata_check() has said of owner references. */
 static void drop_repeated(json_t *list) {
     for (size_t i = json_array_size(list); i-- > 0;) {
@@ -80,7 +89,7 @@ static int check_schema(struct api_exchange *x, struct causes *faults) {
     const struct api_kind *kind = x->kind;
     const json_t *now = x->change.now, *old = x->change.old;
     struct error err;
-    if (schema_fits(kind->schema, now, kind->resource->builtin))
+    if (schema_fits(kind->schema, now, write_known(x), kind->resource->builtin))
         return 0;
     if (schema_validate(kind->schema, now, "", faults->list, &err) < 0)
         faults->failed = true;

@@ -31,7 +31,7 @@ static const struct api_kind *kind_of(const struct kinds *kinds, const json_t *o
 static json_t *filled(const struct kinds *kinds, const json_t *given) {
     struct error err;
     json_t *object = json_deep_copy(given);
-    if (kinds_default(kind_of(kinds, given), object, &err) < 0)
+    if (kinds_default(kind_of(kinds, given), object, NULL, &err) < 0)
         fail_msg("%s", err.message);
     return object;
 }
@@ -119,7 +119,7 @@ static void what_we_fill_in_fits_the_schema(void **state) {
         const struct api_kind *kind = kind_of(kinds, ours);
         json_t *causes = json_array(), *pruned = json_array();
         assert_int_equal(schema_validate(kind->schema, ours, "", causes, NULL), 0);
-        assert_int_equal(schema_prune(kind->schema, ours, pruned, NULL), 0);
+        assert_int_equal(schema_prune(kind->schema, ours, NULL, pruned, NULL), 0);
         if (json_array_size(causes) || json_array_size(pruned)) {
             char *text = json_dumps(json_array_size(causes) ? causes : pruned, 0);
             fail_msg("%zu %s: %s", i, kind->resource->kind, text);
@@ -144,7 +144,7 @@ static void defaulting_survives_each_failed_allocation(void **state) {
         while (oom_sweep_next(&sweep)) {
             struct error err = {0};
             json_t *object = json_deep_copy(given);
-            int rc = object ? kinds_default(kind, object, &err) : ERROR_NOMEM;
+            int rc = object ? kinds_default(kind, object, NULL, &err) : ERROR_NOMEM;
             assert_true(rc == 0 || rc == ERROR_NOMEM);
             json_decref(object);
         }

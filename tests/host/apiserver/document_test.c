@@ -86,11 +86,62 @@ static void copy_has_containers_of_its_own(void **state) {
     assert_null(document_copy(NULL));
 }
 
+static json_t *beside(struct dag *dag, const char *stored, json_t *like) {
+    struct error err;
+    node_t node = dag_parse(dag, str_of(stored), 0, &err);
+    json_t *whole = document_of(dag, node), *shared = document_of_like(dag, NULL, node, like);
+    assert_true(json_equal(whole, shared));
+    json_decref(whole);
+    node_unref(dag, node);
+    return shared;
+}
+
+static const json_t *at(const json_t *document, const char *path) {
+    const json_t *value = document_path(document, path);
+    assert_non_null(value);
+    return value;
+}
+
+static void what_is_stored_shares_what_a_like_document_says(void **state) {
+    static const char stored[] =
+        "{\"metadata\":{\"name\":\"a\",\"labels\":{\"x\":\"y\"}},\"spec\":{\"same\":[1,1.5,true,"
+        "false,null,{\"b\":1,\"a\":[]}],\"other\":[{\"k\":{\"v\":1}},{\"k\":2}],\"number\":{\"n\":"
+        "1}},"
+        "\"status\":{\"s\":{}}}";
+    struct error err;
+    struct dag *dag = dag_create(NULL, &err);
+    json_t *like = document_parse(
+        str_of("{\"status\":{\"s\":{}},\"metadata\":{\"labels\":{\"x\":\"y\"},\"name\":\"a\"},"
+               "\"spec\":"
+               "{\"same\":[1,1.5,true,false,null,{\"a\":[],\"b\":1}],\"other\":[{\"k\":{\"v\":1}}],"
+               "\"number\":{\"n\":1.0},\"more\":{}}}"),
+        &err);
+    json_t *document = beside(dag, stored, like);
+    (void)state;
+    assert_ptr_not_equal(document, like);
+    assert_ptr_not_equal(at(document, "metadata"), at(like, "metadata"));
+    assert_ptr_equal(at(document, "metadata.labels"), at(like, "metadata.labels"));
+    assert_ptr_equal(at(document, "spec.same"), at(like, "spec.same"));
+    assert_ptr_not_equal(at(document, "spec.other"), at(like, "spec.other"));
+    assert_ptr_equal(json_array_get(at(document, "spec.other"), 0),
+                     json_array_get(at(like, "spec.other"), 0));
+    assert_ptr_not_equal(at(document, "spec.number"), at(like, "spec.number"));
+    assert_ptr_equal(at(document, "status"), at(like, "status"));
+    json_decref(document);
+    json_decref(beside(dag, stored, NULL));
+    json_decref(like);
+    like = json_pack("{s:s, s:[i], s:{}}", "metadata", "a", "spec", 1, "status");
+    json_decref(beside(dag, stored, like));
+    json_decref(like);
+    dag_destroy(dag);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_what_was_parsed),
         cmocka_unit_test(parse_takes_what_jansson_takes),
         cmocka_unit_test(copy_has_containers_of_its_own),
+        cmocka_unit_test(what_is_stored_shares_what_a_like_document_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,12 +79,19 @@ static void merge_keeps_the_order_of_members(void **state) {
     json_decref(patch);
 }
 
-static void merge_shares_nothing_with_its_inputs(void **state) {
+static void merge_shares_what_the_patch_does_not_name(void **state) {
     (void)state;
-    json_t *from = load("{\"a\":{\"b\":1}}"), *patch = load("{\"c\":{\"d\":1}}");
+    json_t *from = load("{\"a\":{\"b\":1},\"$c/a\":{\"x\":{},\"y\":{}}}");
+    json_t *patch = load("{\"c\":{\"d\":1},\"$c/a\":{\"x\":{\"z\":1}}}"),
+           *before = json_deep_copy(from);
     json_t *result = patch_merge(from, patch, NULL);
-    assert_ptr_not_equal(json_object_get(result, "a"), json_object_get(from, "a"));
+    const json_t *was = json_object_get(from, "$c/a"), *is = json_object_get(result, "$c/a");
+    assert_ptr_not_equal(is, was);
+    assert_ptr_not_equal(json_object_get(is, "x"), json_object_get(was, "x"));
+    assert_ptr_equal(json_object_get(is, "y"), json_object_get(was, "y"));
     assert_ptr_not_equal(json_object_get(result, "c"), json_object_get(patch, "c"));
+    assert_true(json_equal(from, before));
+    json_decref(before);
     json_decref(result);
     json_decref(from);
     json_decref(patch);
@@ -150,7 +157,7 @@ int main(void) {
         cmocka_unit_test(merge_sets_and_removes_members),
         cmocka_unit_test(merge_drops_nulls_in_lists_as_the_server_does),
         cmocka_unit_test(merge_keeps_the_order_of_members),
-        cmocka_unit_test(merge_shares_nothing_with_its_inputs),
+        cmocka_unit_test(merge_shares_what_the_patch_does_not_name),
         cmocka_unit_test(merge_of_no_object_is_refused),
         cmocka_unit_test(merge_of_what_is_too_deep_is_refused),
         cmocka_unit_test(merge_survives_each_failed_allocation),

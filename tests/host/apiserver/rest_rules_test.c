@@ -86,6 +86,11 @@ static void secrets_read_string_data(void **state) {
     assert_string_equal(text_at(secret, "type"), "Opaque");
     assert_null(value_at(secret, "stringData"));
     json_decref(secret);
+    assert_int_equal(
+        api_put(&client, "PATCH", NS "/secrets/s", "{\"stringData\":{\"b\":\"hello\"}}"), 200);
+    secret = call(&client, "GET", NS "/secrets/s", NULL); /* the patch was not taken for none */
+    assert_string_equal(text_at(secret, "data.b"), "aGVsbG8=");
+    json_decref(secret);
     assert_int_equal(api_put(&client, "PATCH", NS "/secrets/s", "{\"type\":\"other\"}"), 422);
     api_finish(&client);
 }

@@ -15,7 +15,7 @@
 static void prune_with(const struct schema *schema, const char *before, const char *after,
                        const char *unknown) {
     json_t *value = doc(before), *pruned = json_array();
-    assert_int_equal(schema_prune(schema, value, pruned, NULL), 0);
+    assert_int_equal(schema_prune(schema, value, NULL, pruned, NULL), 0);
     assert_doc(value, after);
     json_t *fields = json_array(), *text;
     size_t i;
@@ -76,7 +76,7 @@ static void nothing_is_pruned_without_a_schema(void **state) {
     prune_with(NULL, "{'a':{'b':1}}", "{'a':{'b':1}}", "[]");
     json_t *value = doc("{'spec':{'b':1}}");
     struct schema *schema = doc_schema(sample);
-    assert_int_equal(schema_prune(schema, value, NULL, NULL), 0);
+    assert_int_equal(schema_prune(schema, value, NULL, NULL, NULL), 0);
     schema_unref(schema);
     assert_doc(value, "{'spec':{}}");
 }
@@ -111,7 +111,7 @@ static void prune_survives_each_failed_allocation(void **state) {
     struct oom_sweep sweep = {0};
     while (oom_sweep_next(&sweep)) {
         json_t *value = json_deep_copy(from), *pruned = json_array();
-        int rc = value && pruned ? schema_prune(schema, value, pruned, NULL) : ERROR_NOMEM;
+        int rc = value && pruned ? schema_prune(schema, value, NULL, pruned, NULL) : ERROR_NOMEM;
         assert_true(rc == ERROR_NOMEM || json_array_size(pruned) == 4);
         json_decref(pruned);
         json_decref(value);
