@@ -1,40 +1,20 @@
 /* Watch frames into a store: however the bytes are cut (the first byte says how), the same events
  * and the same end come out, and nothing is left over. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "cache/store.h"
-#include "http/http.h"
 #include "kube/watch.h"
-
-struct http_call {
-    struct http_request request;
-    bool open;
-};
+#include "pieces.h"
 
 struct world {
-    struct http_transport transport; /* first */
-    struct http_call call;
+    struct pieces pieces;
     struct kube_watch *watch;
     struct store *store;
     uint64_t events, deltas; /* hashes of all that came */
     int end;                 /* 1: none yet */
     size_t count;
 };
-
-static struct http_call *start(struct http_transport *transport, const struct http_request *request,
-                               struct error *err) {
-    struct world *world = (struct world *)transport;
-    (void)err;
-    world->call = (struct http_call){*request, true};
-    return &world->call;
-}
-
-static void cancel(struct http_transport *transport, struct http_call *call) {
-    (void)transport;
-    call->open = false;
-}
 
 static void on_delta(void *context, const struct store_delta *delta) {
     struct world *world = context;
@@ -60,25 +40,6 @@ static void on_end(void *context, const struct error *err) {
     world->watch = NULL;
 }
 
-/* Pieces of 1 to `most` bytes, by a xorshift; most 0: in one. */
-static void feed(struct world *world, const char *data, size_t size, unsigned most) {
-    const struct http_answer answer = {.status = 200};
-    unsigned state = most + 1;
-    world->call.request.on_headers(world->call.request.context, &answer);
-    for (size_t at = 0; at < size && world->call.open;) {
-        state ^= state << 13, state ^= state >> 17, state ^= state << 5;
-        size_t piece = most ? 1 + state % most : size;
-        piece = piece < size - at ? piece : size - at;
-        char *copy = malloc(piece); /* reading past a piece is seen */
-        memcpy(copy, data + at, piece);
-        world->call.request.on_data(world->call.request.context, copy, piece);
-        free(copy);
-        at += piece;
-    }
-    if (world->call.open)
-        world->call.request.on_done(world->call.request.context, &answer, str_of(""), NULL);
-}
-
 static struct world run(const char *data, size_t size, unsigned most) {
     static const struct kube_resource pods = {.group = "",
                                               .version = "v1",
@@ -87,10 +48,12 @@ static struct world run(const char *data, size_t size, unsigned most) {
                                               .api_version = "v1",
                                               .namespaced = true};
     struct kube_config config = {.server = "https://a"};
-    struct world world = {.transport = {.start = start, .cancel = cancel}, .end = 1};
+    struct world world = {.pieces = pieces_of(), .end = 1};
     struct loop *loop = loop_create(clock_real(), NULL);
-    struct kube_client_options options = {
-        .loop = loop, .config = &config, .watches = &world.transport, .calls = &world.transport};
+    struct kube_client_options options = {.loop = loop,
+                                          .config = &config,
+                                          .watches = &world.pieces.transport,
+                                          .calls = &world.pieces.transport};
     struct kube_client *client = kube_client_create(&options, NULL);
     struct dag *dag = dag_create(NULL, NULL);
     struct epochs *epochs = epochs_create(dag, NULL, NULL, NULL);
@@ -100,9 +63,9 @@ static struct world run(const char *data, size_t size, unsigned most) {
     struct kube_watch_options watch = {
         .select = {.resource = &pods}, .on_event = on_event, .on_end = on_end, .context = &world};
     world.watch = kube_watch_open(client, &watch, NULL);
-    if (world.watch == NULL || !world.call.open)
+    if (world.watch == NULL || !world.pieces.call.open)
         abort();
-    feed(&world, data, size, most);
+    pieces_feed(&world.pieces, data, size, most);
     kube_watch_close(world.watch);
     world.count = store_count(world.store);
     store_destroy(world.store);

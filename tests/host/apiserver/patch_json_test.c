@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "cache/json_patch.h"
 #include "support/oom_sweep.h"
+#include "support/random_json.h"
 
 #define UNFIT "the server rejected our request due to an error in our request"
 
@@ -269,41 +270,11 @@ static void json_cannot_make_a_document_too_deep(void **state) {
     json_decref(from);
 }
 
-/* Random documents with few distinct keys and values, so that pairs have much in common. */
-static json_t *random_value(struct rng *rng, unsigned depth) {
-    static const char *const keys[] = {"a", "b/c", "d~e", "~1", "", "x y"};
-    uint64_t what = rng_next(rng) % (depth > 0 ? 10 : 6), count = rng_next(rng) % 6;
-    json_t *value;
-    switch (what) {
-    case 0:
-        return json_null();
-    case 1:
-        return json_boolean(rng_next(rng) % 2);
-    case 2:
-    case 3:
-        return json_integer((json_int_t)(rng_next(rng) % 4));
-    case 4:
-    case 5:
-        return json_string(keys[rng_next(rng) % 6]);
-    case 6:
-    case 7:
-        value = json_array();
-        while (count-- > 0)
-            json_array_append_new(value, random_value(rng, depth - 1));
-        return value;
-    default:
-        value = json_object();
-        while (count-- > 0)
-            json_object_set_new(value, keys[rng_next(rng) % 6], random_value(rng, depth - 1));
-        return value;
-    }
-}
-
 static json_t *random_document(struct rng *rng) {
-    json_t *value = random_value(rng, 4);
+    json_t *value = random_json(rng, 4);
     while (!json_is_object(value) && !json_is_array(value)) {
         json_decref(value);
-        value = random_value(rng, 4);
+        value = random_json(rng, 4);
     }
     return value;
 }

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "support/random_json.h"
 
 static struct dag *dag;
 
@@ -130,50 +131,18 @@ static json_t *apply(json_t *document, const json_t *patch) {
     return document;
 }
 
-/* Random documents with few distinct keys and values, so that pairs have much in common. */
-
-static json_t *random_value(struct rng *rng, unsigned depth) {
-    static const char *const keys[] = {"a", "b/c", "d~e", "~1", "", "x y"};
-    uint64_t what = rng_next(rng) % (depth > 0 ? 10 : 6);
-    uint64_t count = rng_next(rng) % 6;
-    json_t *value;
-    switch (what) {
-    case 0:
-        return json_null();
-    case 1:
-        return json_boolean(rng_next(rng) % 2);
-    case 2:
-    case 3:
-        return json_integer((json_int_t)(rng_next(rng) % 4));
-    case 4:
-    case 5:
-        return json_string(keys[rng_next(rng) % 6]);
-    case 6:
-    case 7:
-        value = json_array();
-        while (count-- > 0)
-            json_array_append_new(value, random_value(rng, depth - 1));
-        return value;
-    default:
-        value = json_object();
-        while (count-- > 0)
-            json_object_set_new(value, keys[rng_next(rng) % 6], random_value(rng, depth - 1));
-        return value;
-    }
-}
-
 /* A copy with some places changed. */
 static json_t *change(struct rng *rng, const json_t *value, unsigned depth) {
     json_t *copy;
     if (rng_next(rng) % 8 == 0)
-        return random_value(rng, depth);
+        return random_json(rng, depth);
     if (json_is_array(value)) {
         copy = json_array();
         for (size_t i = 0; i < json_array_size(value); i++) {
             if (rng_next(rng) % 6 == 0)
                 continue;
             if (rng_next(rng) % 6 == 0)
-                json_array_append_new(copy, random_value(rng, depth));
+                json_array_append_new(copy, random_json(rng, depth));
             json_array_append_new(copy, change(rng, json_array_get(value, i), depth));
         }
         return copy;
@@ -212,8 +181,8 @@ static void patch_applied_to_the_first_gives_the_second(void **state) {
     for (unsigned seed = 0; seed < 100000; seed++) {
         struct rng rng;
         rng_init(&rng, seed);
-        json_t *from = random_value(&rng, 4);
-        json_t *to = seed % 4 == 0 ? random_value(&rng, 4) : change(&rng, from, 2);
+        json_t *from = random_json(&rng, 4);
+        json_t *to = seed % 4 == 0 ? random_json(&rng, 4) : change(&rng, from, 2);
         assert_turns(from, to, seed);
         json_decref(from);
         json_decref(to);
