@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "apiserver/support/rest/api.h"
+#include "apiserver/support/rest/plane.h"
 #include "base/mem.h"
-#include "kube/support/fake_transport.h"
+#include "support/given.h"
 
 #define CRDS "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 #define OLD "/apis/shop.io/v1beta1/namespaces/default/toys"
@@ -26,15 +26,9 @@
 #define NEWER VERSION("v1", "true", "size", ",\"colour\":{\"type\":\"string\",\"default\":\"red\"}")
 #define OLDER VERSION("v1beta1", "false", "big", "")
 
-struct plane {
-    struct fake_transport webhooks;
-    struct api_client api;
-};
-
 /* v1 says "size" where v1beta1 says "big". */
 static void open_plane(struct plane *plane) {
-    fake_transport_init(&plane->webhooks);
-    api_init_webhooks(&plane->api, &plane->webhooks.base);
+    plane_open(plane);
     api_put(&plane->api, "POST", CRDS,
             "{\"metadata\":{\"name\":\"toys.shop.io\"},\"spec\":{\"group\":\"shop.io\","
             "\"scope\":\"Namespaced\",\"names\":{\"plural\":\"toys\",\"kind\":\"Toy\"},"
@@ -42,11 +36,6 @@ static void open_plane(struct plane *plane) {
             "\"v1\"],\"clientConfig\":{\"url\":\"https://hook/convert\"}}},\"versions\":[" NEWER
             "," OLDER "]}}");
     api_expect(&plane->api, 201);
-}
-
-static void close_plane(struct plane *plane) {
-    assert_int_equal(fake_transport_waiting(&plane->webhooks), 0);
-    api_finish(&plane->api);
 }
 
 static void rename_field(json_t *object, const char *from, const char *to) {
@@ -59,8 +48,7 @@ static void rename_field(json_t *object, const char *from, const char *to) {
 
 /* Answers the oldest ConversionReview; gives how many objects it was about. */
 static size_t convert(struct plane *plane) {
-    struct str body = fake_transport_body(&plane->webhooks);
-    json_t *review = json_loadb(body.data, body.len, 0, NULL), *object;
+    json_t *review = plane_review(plane), *object;
     assert_string_equal(fake_transport_what(&plane->webhooks),
                         "POST https://hook/convert?timeout=30s");
     assert_string_equal(text_at(review, "apiVersion"), "apiextensions.k8s.io/v1");
@@ -98,17 +86,7 @@ static json_int_t number_at(const json_t *document, const char *path) {
     return json_integer_value(value_at(document, path));
 }
 
-static int setup(void **state) {
-    static struct plane plane;
-    open_plane(&plane);
-    *state = &plane;
-    return 0;
-}
-
-static int teardown(void **state) {
-    close_plane(*state);
-    return 0;
-}
+GIVEN(struct plane, open_plane, plane_close)
 
 static void reads_are_converted(void **state) {
     struct plane *plane = *state;

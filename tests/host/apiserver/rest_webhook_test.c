@@ -8,29 +8,14 @@
 
 #include <cmocka.h>
 
-#include "apiserver/support/rest/api.h"
+#include "apiserver/support/rest/plane.h"
 #include "kube/base64.h"
-#include "kube/support/fake_transport.h"
+#include "support/given.h"
 
 #define GROUP "/apis/admissionregistration.k8s.io/v1/"
 #define MUTATING GROUP "mutatingwebhookconfigurations"
 #define VALIDATING GROUP "validatingwebhookconfigurations"
 #define MAPS "/api/v1/namespaces/default/configmaps"
-
-struct plane {
-    struct fake_transport webhooks;
-    struct api_client api;
-};
-
-static void open_plane(struct plane *plane) {
-    fake_transport_init(&plane->webhooks);
-    api_init_webhooks(&plane->api, &plane->webhooks.base);
-}
-
-static void close_plane(struct plane *plane) {
-    assert_int_equal(fake_transport_waiting(&plane->webhooks), 0);
-    api_finish(&plane->api);
-}
 
 /* One webhook of a configuration; `more` are members with a comma before them. */
 static void configure(struct plane *plane, const char *path, const char *name, const char *more) {
@@ -50,17 +35,9 @@ static void create_map(struct plane *plane, struct api_stream *stream, const cha
     stream_ask(&plane->api, stream, "POST", MAPS, NULL, body);
 }
 
-/* The review that waits. */
-static json_t *review_of(struct plane *plane) {
-    struct str body = fake_transport_body(&plane->webhooks);
-    json_t *review = json_loadb(body.data, body.len, 0, NULL);
-    assert_non_null(review);
-    return review;
-}
-
 /* Answers the oldest review with these members of response; takes `patch`. */
 static void respond(struct plane *plane, const char *members, const char *patch) {
-    json_t *review = review_of(plane);
+    json_t *review = plane_review(plane);
     struct strbuf text = {0}, coded = {0};
     strbuf_printf(&text,
                   "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\","
@@ -83,17 +60,7 @@ static void expect_asked(const struct plane *plane, const char *what) {
 
 /* --- reviews ------------------------------------------------------------------------------- */
 
-static int setup(void **state) {
-    static struct plane plane;
-    open_plane(&plane);
-    *state = &plane;
-    return 0;
-}
-
-static int teardown(void **state) {
-    close_plane(*state);
-    return 0;
-}
+GIVEN(struct plane, plane_open, plane_close)
 
 static void a_review_tells_what_is_written(void **state) {
     struct plane *plane = *state;
@@ -102,7 +69,7 @@ static void a_review_tells_what_is_written(void **state) {
     stream_ask(&plane->api, &answer, "POST", MAPS "?fieldManager=me&fieldValidation=Strict", NULL,
                "{\"metadata\":{\"name\":\"a\"},\"data\":{\"k\":\"v\"}}");
     expect_asked(plane, "POST https://hook/judge?timeout=7s");
-    json_t *review = review_of(plane), *request = value_at(review, "request");
+    json_t *review = plane_review(plane), *request = value_at(review, "request");
     assert_string_equal(text_at(review, "apiVersion"), "admission.k8s.io/v1");
     assert_string_equal(text_at(request, "kind.kind"), "ConfigMap");
     assert_string_equal(text_at(request, "resource.resource"), "configmaps");
@@ -123,7 +90,7 @@ static void a_review_tells_what_is_written(void **state) {
     assert_string_equal(answer.warnings.data, "299 - \"not nice\"\n");
     json_decref(stream_answer(&answer, 201));
     stream_ask(&plane->api, &answer, "DELETE", MAPS "/a", NULL, NULL);
-    review = review_of(plane);
+    review = plane_review(plane);
     request = value_at(review, "request");
     assert_string_equal(text_at(request, "operation"), "DELETE");
     assert_true(json_is_null(value_at(request, "object")));
@@ -196,7 +163,7 @@ static void a_dry_run_asks_the_harmless_alone(void **state) {
     configure(plane, VALIDATING, "judge", "");
     stream_ask(&plane->api, &answer, "POST", MAPS "?dryRun=All", NULL,
                "{\"metadata\":{\"name\":\"a\"}}");
-    json_t *review = review_of(plane);
+    json_t *review = plane_review(plane);
     assert_true(json_is_true(value_at(review, "request.dryRun")));
     assert_string_equal(text_at(review, "request.options.dryRun.0"), "All");
     json_decref(review);
@@ -279,12 +246,12 @@ static void patches_follow_the_order_of_names_and_are_seen_again(void **state) {
     expect_asked(plane, "POST https://hook/a?timeout=10s");
     respond(plane, "\"allowed\":true", ADD("/metadata/labels/one", "1"));
     expect_asked(plane, "POST https://hook/b?timeout=10s");
-    json_t *review = review_of(plane);
+    json_t *review = plane_review(plane);
     assert_string_equal(text_at(review, "request.object.metadata.labels.one"), "1");
     json_decref(review);
     respond(plane, "\"allowed\":true", ADD("/metadata/labels/two", "2"));
     expect_asked(plane, "POST https://hook/a?timeout=10s");
-    review = review_of(plane);
+    review = plane_review(plane);
     assert_string_equal(text_at(review, "request.object.metadata.labels.two"), "2");
     json_decref(review);
     respond(plane, "\"allowed\":true", NULL);
@@ -313,7 +280,7 @@ static void a_pod_is_complete_when_a_webhook_sees_it(void **state) {
     stream_ask(&plane->api, &answer, "POST", "/api/v1/namespaces/default/pods", NULL,
                "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":\"c\","
                "\"image\":\"i\"}]}}");
-    json_t *review = review_of(plane);
+    json_t *review = plane_review(plane);
     assert_string_equal(text_at(review, "request.object.spec.serviceAccountName"), "default");
     json_decref(review);
     respond(plane, "\"allowed\":true",
@@ -371,7 +338,7 @@ static void who_goes_away_takes_the_question_along(void **state) {
     struct plane plane;
     struct api_stream answer;
     (void)state;
-    open_plane(&plane);
+    plane_open(&plane);
     configure(&plane, MUTATING, "a", "");
     create_map(&plane, &answer, "m");
     stream_close(&answer);

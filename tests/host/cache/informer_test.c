@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "cache/support/fake_source.h"
+#include "support/given.h"
 
 static const struct kube_resource pods = {.group = "",
                                           .version = "v1",
@@ -78,7 +79,7 @@ static int count_line(void *context, const char *line, size_t len) {
     return 0;
 }
 
-static void setup(struct fixture *f) {
+static void begin(struct fixture *f) {
     *f = (struct fixture){.blocks = mem_stats().blocks};
     clock_fake_init(&f->clock, 1000 * NS_PER_S, 0);
     f->log = (struct log){.clock = &f->clock.clock, .write = count_line, .context = f};
@@ -115,17 +116,7 @@ static void pass(struct fixture *f, uint64_t seconds) {
     loop_advance(f->loop, &f->clock, seconds * NS_PER_S);
 }
 
-static int fixture_setup(void **state) {
-    static struct fixture f;
-    setup(&f);
-    *state = &f;
-    return 0;
-}
-
-static int fixture_teardown(void **state) {
-    finish(*state);
-    return 0;
-}
+GIVEN(struct fixture, begin, finish)
 
 static void informer_is_shared_and_counted(void **state) {
     struct fixture *f = *state;
@@ -414,7 +405,7 @@ static void informer_of_a_kind_we_wrote_begins_with_the_newest_state(void **stat
     (void)state;
     for (int i = 0; i < 3; i++) {
         struct fixture f;
-        setup(&f);
+        begin(&f);
         if (i == 1)
             wrote(&f, "Pod", "{}");
         if (i == 2)
@@ -470,7 +461,7 @@ static void informer_acquire_survives_each_failed_allocation(void **state) {
     for (uint64_t n = 0; hit; n++) {
         struct fixture f;
         struct error err = {0};
-        setup(&f);
+        begin(&f);
         mem_fail_at(n, /* forever= */ false);
         struct informer *informer = informer_acquire(f.set, &key, &err);
         hit = mem_fail_stop();
@@ -481,7 +472,7 @@ static void informer_acquire_survives_each_failed_allocation(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(informer_is_shared_and_counted),
         TEST(informer_bad_selector_is_invalid),

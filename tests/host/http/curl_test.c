@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "http/support/server.h"
+#include "support/given.h"
 
 /* What the callbacks of one exchange saw. */
 struct seen {
@@ -166,17 +167,7 @@ static int serve(void *context, int fd, const char *request) {
     return 0;
 }
 
-static int setup(void **state) {
-    static struct world world;
-    begin(&world);
-    *state = &world;
-    return 0;
-}
-
-static int teardown(void **state) {
-    end(*state);
-    return 0;
-}
+GIVEN(struct world, begin, end)
 
 static void curl_answer_comes_with_headers_and_body(void **state) {
     struct world *world = *state;

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "kube/support/fake_transport.h"
+#include "support/given.h"
 #include "json/scan.h"
 
 static const struct kube_resource pods = {.group = "",
@@ -109,17 +110,7 @@ static bool feed(struct world *world, const char *text) {
     return fake_transport_data(&world->watches, text, strlen(text));
 }
 
-static int setup(void **state) {
-    static struct world world;
-    begin(&world);
-    *state = &world;
-    return 0;
-}
-
-static int teardown(void **state) {
-    end(*state);
-    return 0;
-}
+GIVEN(struct world, begin, end)
 
 static void watch_bad_frames_end_it(void **state) {
     struct world *world = *state;

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "loop/loop.h"
+#include "support/given.h"
 
 struct world {
     struct mem_stats before;
@@ -58,17 +59,7 @@ static struct loop_process *shell(struct world *world, const char *script, uint6
     return process;
 }
 
-static int setup(void **state) {
-    static struct world world;
-    begin(&world);
-    *state = &world;
-    return 0;
-}
-
-static int teardown(void **state) {
-    end(*state);
-    return 0;
-}
+GIVEN(struct world, begin, end)
 
 static void process_gives_output_and_status(void **state) {
     struct world *world = *state;

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "loop/loop.h"
+#include "support/given.h"
 
 struct world {
     struct mem_stats before;
@@ -44,17 +45,7 @@ static void on_ready(void *context, int fd, int events) {
     loop_stop(world->loop);
 }
 
-static int setup(void **state) {
-    static struct world world;
-    begin(&world);
-    *state = &world;
-    return 0;
-}
-
-static int teardown(void **state) {
-    end(*state);
-    return 0;
-}
+GIVEN(struct world, begin, end)
 
 static void fd_tells_when_it_can_be_read(void **state) {
     struct world *world = *state;
