@@ -35,10 +35,7 @@ static bool counts(void) {
     return atomic_load_explicit(&counting, memory_order_relaxed);
 }
 
-static void count(void *block, int sign) {
-    if (!counts())
-        return;
-    size_t size = malloc_usable_size(block);
+static void count_size(size_t size, int sign) {
     if (sign > 0) {
         atomic_fetch_add_explicit(&live_blocks, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&live_bytes, size, memory_order_relaxed);
@@ -46,6 +43,11 @@ static void count(void *block, int sign) {
         atomic_fetch_sub_explicit(&live_blocks, 1, memory_order_relaxed);
         atomic_fetch_sub_explicit(&live_bytes, size, memory_order_relaxed);
     }
+}
+
+static void count(void *block, int sign) {
+    if (counts())
+        count_size(malloc_usable_size(block), sign);
 }
 
 void *mem_alloc(size_t size) {
@@ -73,14 +75,64 @@ void *mem_calloc(size_t count_, size_t size) {
     return block;
 }
 
+static size_t whole_pages(size_t size) {
+    return (size + MEM_HUGE_PAGE - 1) & ~(size_t)(MEM_HUGE_PAGE - 1);
+}
+
 void *mem_alloc_huge(size_t size) {
-    size_t whole = (size + MEM_HUGE_PAGE - 1) & ~(size_t)(MEM_HUGE_PAGE - 1);
+    size_t whole = whole_pages(size);
     void *block = fails() ? NULL : aligned_alloc(MEM_HUGE_PAGE, whole);
     if (block == NULL)
         return NULL;
     madvise(block, whole, MADV_HUGEPAGE); /* without them it is slower, no more */
     count(block, 1);
     return block;
+}
+
+/* Addresses alone, aligned: nothing is there yet. */
+static char *reserve(size_t size) {
+    char *all = mmap(NULL, size + MEM_HUGE_PAGE, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (all == MAP_FAILED)
+        return NULL;
+    size_t before = -(uintptr_t)all & (MEM_HUGE_PAGE - 1);
+    if (before > 0)
+        munmap(all, before);
+    munmap(all + before + size, MEM_HUGE_PAGE - before);
+    return all + before;
+}
+
+void *mem_huge_grow(void *block, size_t size, size_t more) {
+    const size_t old = whole_pages(size), whole = whole_pages(more);
+    if (fails())
+        return NULL;
+    if (old == whole)
+        return block;
+    char *grown = reserve(whole);
+    if (grown == NULL)
+        return NULL;
+    /* to fixed addresses: only whole huge pages stay whole when they move */
+    void *at = block ? mremap(block, old, whole, MREMAP_MAYMOVE | MREMAP_FIXED, grown)
+                     : mmap(grown, whole, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    if (at == MAP_FAILED) {
+        munmap(grown, whole);
+        return NULL;
+    }
+    madvise(grown, whole, MADV_HUGEPAGE);
+    if (block && counts())
+        count_size(old, -1);
+    if (counts())
+        count_size(whole, 1);
+    return grown;
+}
+
+void mem_huge_free(void *block, size_t size) {
+    if (block == NULL)
+        return;
+    if (counts())
+        count_size(whole_pages(size), -1);
+    munmap(block, whole_pages(size));
 }
 
 void *mem_realloc(void *block, size_t size) {

@@ -23,6 +23,11 @@ void mem_free(void *block);                  /* NULL is fine */
 /* For MiBs that are read all over: aligned to huge pages, which the kernel is asked for. */
 enum { MEM_HUGE_PAGE = 2 << 20 };
 void *mem_alloc_huge(size_t size);
+/* The same for what grows, from `size` to `more` bytes, the new ones zeroed: pages move, bytes are
+ * not copied. NULL of size 0 begins; a failure leaves `block` as it was. Given back with its size.
+ */
+void *mem_huge_grow(void *block, size_t size, size_t more);
+void mem_huge_free(void *block, size_t size);
 
 /* Copies; NULL in gives NULL out. mem_strndup copies `len` bytes and adds the 0. */
 char *mem_strdup(const char *text);

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-enum { DEFAULT_MAX_BYTES = 64 << 20, FIRST_SLOTS = 1024 };
+enum { DEFAULT_MAX_BYTES = 64 << 20 };
 
 struct dag *dag_create(const struct dag_options *options, struct error *err) {
     struct dag *dag = mem_zalloc(sizeof *dag);
@@ -34,7 +34,7 @@ void dag_destroy(struct dag *dag) {
         return;
     assert(dag->stats.nodes == 0 && "references to nodes are left");
     arena_finish(&dag->arena);
-    mem_free(dag->slots);
+    intern_finish(&dag->table);
     mem_free(dag->stack);
     mem_free(dag->keys);
     mem_free(dag->scratch);
@@ -74,64 +74,34 @@ static uint32_t hash_content(const struct dag *dag, node_t node) {
     return hash_bytes(head->type, str_n(bytes, len));
 }
 
-static struct intern_slot *new_slots(size_t count) {
-    size_t size = count * sizeof(struct intern_slot);
-    struct intern_slot *slots = size >= MEM_HUGE_PAGE ? mem_alloc_huge(size) : mem_alloc(size);
-    if (slots)
-        memset(slots, 0, size);
-    return slots;
+/* A node of that type, or with `skip` any number, whose payload starts with `content` (at `skip`)?
+ */
+static bool is_same(const struct dag *dag, node_t node, uint32_t type, uint32_t count, size_t skip,
+                    struct str content) {
+    const struct node_head *head = dag_head(dag, node);
+    bool same_type =
+        skip ? head->type >= NODE_INT && head->type <= NODE_NUMBER : head->type == type;
+    return same_type && head->count == count &&
+           (content.len == 0 ||
+            memcmp((const char *)dag_payload(head) + skip, content.data, content.len) == 0);
 }
 
-/* The slots are as many as the hash says, of any number of them. */
-static size_t home_of(size_t slot_count, uint32_t hash) {
-    return (size_t)((uint64_t)hash * slot_count >> 32);
-}
-
-static size_t after(size_t slot_count, size_t at) {
-    return at + 1 == slot_count ? 0 : at + 1;
-}
-
-/* Grows by little, so that there is never much more room than nodes; rehashing is in order of the
- * hash, as the slots are, and so a walk through both tables. */
-static int grow_slots(struct dag *dag) {
-    if ((dag->interned + 1) * 5 <= dag->slot_count * 4)
-        return 0;
-    size_t count = dag->slot_count ? dag->slot_count + dag->slot_count / 4 : FIRST_SLOTS;
-    struct intern_slot *slots = new_slots(count);
-    if (slots == NULL)
-        return ERROR_NOMEM;
-    for (size_t i = 0; i < dag->slot_count; i++) {
-        if (dag->slots[i].node == NODE_NONE)
-            continue;
-        size_t at = home_of(count, dag->slots[i].hash);
-        while (slots[at].node != NODE_NONE)
-            at = after(count, at);
-        slots[at] = dag->slots[i];
-    }
-    mem_free(dag->slots);
-    dag->slots = slots;
-    dag->slot_count = count;
-    return 0;
-}
-
-/* The node of that type whose payload starts with `content` (at `skip`), or NODE_NONE. */
+/* The node that is_same(), or NODE_NONE. */
 static node_t find(const struct dag *dag, uint32_t hash, uint32_t type, uint32_t count, size_t skip,
                    struct str content) {
-    if (dag->slot_count == 0)
+    const struct intern *table = &dag->table;
+    const size_t slots = table->slot_count;
+    for (size_t i = 0; i < INTERN_LATE; i++)
+        if (table->late[i].hash == hash && table->late[i].node != NODE_NONE &&
+            is_same(dag, table->late[i].node, type, count, skip, content))
+            return table->late[i].node;
+    if (slots == 0)
         return NODE_NONE;
-    size_t slots = dag->slot_count;
-    for (size_t at = home_of(slots, hash); dag->slots[at].node != NODE_NONE;
-         at = after(slots, at)) {
-        if (dag->slots[at].hash != hash)
-            continue;
-        const struct node_head *head = dag_head(dag, dag->slots[at].node);
-        bool same_type =
-            skip ? head->type >= NODE_INT && head->type <= NODE_NUMBER : head->type == type;
-        if (same_type && head->count == count &&
-            (content.len == 0 ||
-             memcmp((const char *)dag_payload(head) + skip, content.data, content.len) == 0))
-            return dag->slots[at].node;
-    }
+    for (size_t at = intern_home(slots, hash); table->slots[at].node != NODE_NONE;
+         at = intern_after(slots, at))
+        if (table->slots[at].hash == hash &&
+            is_same(dag, table->slots[at].node, type, count, skip, content))
+            return table->slots[at].node;
     return NODE_NONE;
 }
 
@@ -179,7 +149,8 @@ static node_t new_node(struct dag *dag, uint32_t type, size_t count, void **ret_
     size_t payload = payload_size(type, count), block = block_size(payload);
     bool outside = payload > ARENA_MAX - sizeof(struct node_head);
     void *own = NULL;
-    if (count > DAG_MAX_COUNT || grow_slots(dag) < 0 || (outside && !(own = mem_alloc(payload))))
+    if (count > DAG_MAX_COUNT || intern_reserve(&dag->table) < 0 ||
+        (outside && !(own = mem_alloc(payload))))
         return NODE_NONE;
     node_t node = arena_alloc(&dag->arena, block);
     if (node == NODE_NONE) {
@@ -193,6 +164,7 @@ static node_t new_node(struct dag *dag, uint32_t type, size_t count, void **ret_
                                .count = (uint32_t)count & DAG_MAX_COUNT};
     if (outside)
         memcpy(head + 1, &own, sizeof own);
+    dag->newest = node;
     dag->stats.nodes++;
     dag->stats.bytes += block + (outside ? payload : 0);
     *ret_payload = outside ? own : head + 1;
@@ -208,33 +180,6 @@ static void free_node(struct dag *dag, node_t node) {
     if (head->outside)
         mem_free((void *)dag_payload(head));
     arena_free(&dag->arena, node, block);
-}
-
-static void insert(struct dag *dag, uint32_t hash, node_t node) {
-    size_t at = home_of(dag->slot_count, hash);
-    while (dag->slots[at].node != NODE_NONE)
-        at = after(dag->slot_count, at);
-    dag->slots[at] = (struct intern_slot){hash, node};
-    dag->interned++;
-}
-
-/* Takes the node out of the table, moving later ones of the run up. */
-static void forget(struct dag *dag, node_t node) {
-    size_t slots = dag->slot_count, at = home_of(slots, hash_content(dag, node));
-    while (dag->slots[at].node != node)
-        at = after(slots, at);
-    for (size_t next = after(slots, at); dag->slots[next].node != NODE_NONE;
-         next = after(slots, next)) {
-        size_t home = home_of(slots, dag->slots[next].hash);
-        size_t from_home = next >= home ? next - home : next + slots - home;
-        size_t from_hole = next >= at ? next - at : next + slots - at;
-        if (from_home >= from_hole) {
-            dag->slots[at] = dag->slots[next];
-            at = next;
-        }
-    }
-    dag->slots[at].node = NODE_NONE;
-    dag->interned--;
 }
 
 node_t node_ref(struct dag *dag, node_t node) {
@@ -254,7 +199,7 @@ static void release(struct dag *dag, node_t node, node_t *dying) {
     assert(head->refs > 0);
     if (--head->refs > 0)
         return;
-    forget(dag, node);
+    intern_remove(&dag->table, hash_content(dag, node), node);
     head->refs = *dying;
     *dying = node;
 }
@@ -299,7 +244,7 @@ node_t dag_intern_string(struct dag *dag, struct str text) {
     if (text.len > 0)
         memcpy(payload, text.data, text.len);
     dag_head(dag, node)->plain = json_is_plain(text);
-    insert(dag, hash, node);
+    intern_add(&dag->table, hash, node);
     return node;
 }
 
@@ -335,7 +280,7 @@ node_t dag_intern_number(struct dag *dag, struct str text) {
         return NODE_NONE;
     memcpy(payload, &bits, sizeof bits);
     memcpy((char *)payload + sizeof bits, text.data, text.len);
-    insert(dag, hash, node);
+    intern_add(&dag->table, hash, node);
     return node;
 }
 
@@ -348,10 +293,10 @@ static node_t share(struct dag *dag, node_t node, const node_t *parts, size_t co
 }
 
 node_t dag_intern_parts(struct dag *dag, enum node_type type, size_t count, const node_t *parts,
-                        size_t part_count) {
+                        size_t part_count, bool is_new) {
     struct str bytes = str_n((const char *)parts, part_count * sizeof *parts);
     uint32_t hash = hash_bytes(type, bytes);
-    node_t node = find(dag, hash, type, (uint32_t)count, 0, bytes);
+    node_t node = is_new ? NODE_NONE : find(dag, hash, type, (uint32_t)count, 0, bytes);
     if (node != NODE_NONE)
         return share(dag, node, parts, part_count);
     void *payload;
@@ -360,12 +305,12 @@ node_t dag_intern_parts(struct dag *dag, enum node_type type, size_t count, cons
         return NODE_NONE;
     if (bytes.len > 0)
         memcpy(payload, parts, bytes.len);
-    insert(dag, hash, node);
+    intern_add(&dag->table, hash, node);
     return node;
 }
 
 node_t dag_intern_array(struct dag *dag, const node_t *items, size_t count) {
-    return dag_intern_parts(dag, NODE_ARRAY, count, items, count);
+    return dag_intern_parts(dag, NODE_ARRAY, count, items, count, /* is_new= */ false);
 }
 
 node_t dag_find_shape(const struct dag *dag, const node_t *keys, size_t count) {
@@ -384,7 +329,7 @@ node_t dag_add_shape(struct dag *dag, const node_t *keys, const uint32_t *sorted
         memcpy((node_t *)payload + count, sorted, count * sizeof *sorted);
     for (size_t i = 0; i < count; i++)
         node_ref(dag, keys[i]);
-    insert(dag, hash_content(dag, shape), shape);
+    intern_add(&dag->table, hash_content(dag, shape), shape);
     return shape;
 }
 

@@ -2,6 +2,7 @@
 #define MOONLET_CACHE_DAG_H
 
 #include "cache/arena.h"
+#include "cache/intern.h"
 #include "cache/node.h"
 #include "json/scan.h"
 
@@ -33,11 +34,6 @@ struct node_head {
     uint32_t count : 26; /* bytes of a string or number's text, items, members, keys */
 };
 
-struct intern_slot {
-    uint32_t hash;
-    node_t node; /* NODE_NONE = free */
-};
-
 /* How far an open level is what was guessed: in whole; in its keys, and the values are on the
  * stack; or not, and the keys are on theirs. */
 enum dag_fit { DAG_FIT_ALL, DAG_FIT_KEYS, DAG_FIT_NONE };
@@ -64,15 +60,15 @@ struct dag_frame {     /* one open level while parsing */
     uint32_t at;       /* what is expected next in `guess` */
     uint32_t member;   /* the place in `guess` of the value that is read now, or DAG_NO_MEMBER */
     uint8_t type, role, fit; /* role: where in the Kubernetes object we are */
+    bool is_new;             /* one of its values was made for it, so no node has these values */
 };
 enum { DAG_NO_MEMBER = DAG_MAX_COUNT, DAG_ROLE_OTHER = 0 };
 
 struct dag {
     struct arena arena;
     node_t fixed[4];
-    struct intern_slot *slots;
-    size_t slot_count;
-    size_t interned;
+    struct intern table;
+    node_t newest; /* the last node that was made: nothing was since that could refer to it */
     struct dag_stats stats;
     size_t max_bytes;
     node_t *stack, *keys, *scratch; /* of the parser */
@@ -120,9 +116,9 @@ node_t dag_intern_string(struct dag *dag, struct str text);
 node_t dag_intern_number(struct dag *dag, struct str text); /* must be a JSON number */
 node_t dag_intern_array(struct dag *dag, const node_t *items, size_t count);
 /* `parts`: a free place for the shape, then `count` values. 0, ERROR_NOMEM, or ERROR_REJECTED for
- * a key that comes twice (*reterr_key, borrowed). */
-int dag_intern_object(struct dag *dag, const node_t *keys, node_t *parts, size_t count, node_t *ret,
-                      node_t *reterr_key);
+ * a key that comes twice (*reterr_key, borrowed). `is_new`: no such node can be there. */
+int dag_intern_object(struct dag *dag, const node_t *keys, node_t *parts, size_t count, bool is_new,
+                      node_t *ret, node_t *reterr_key);
 /* The place of `key` in a shape, or -1. */
 ptrdiff_t dag_shape_find(const struct dag *dag, node_t shape, struct str key);
 
@@ -134,9 +130,9 @@ void dag_match(struct dag *dag, struct json_scanner *scanner, size_t *depth);
 node_t dag_find_shape(const struct dag *dag, const node_t *keys, size_t count);
 /* Adds a shape, one reference; takes its own of the keys. NODE_NONE: no memory. */
 node_t dag_add_shape(struct dag *dag, const node_t *keys, const uint32_t *sorted, size_t count);
-/* Interns an object of parts[0], the shape, and values; as dag_intern_array. */
+/* Interns an array, or an object of parts[0], the shape, and values; as dag_intern_array. */
 node_t dag_intern_parts(struct dag *dag, enum node_type type, size_t count, const node_t *parts,
-                        size_t part_count);
+                        size_t part_count, bool is_new);
 /* `from`, an object with neither, with kind and apiVersion before its members, where the server
  * puts them. One reference; takes none. NODE_NONE: NOMEM. */
 node_t dag_with_type(struct dag *dag, node_t from, const char *api_version, const char *kind,

@@ -133,13 +133,13 @@ static node_t intern(struct dag_level *level, size_t count) {
         return dag_intern_array(dag, parts, count);
     if (!level->same_keys) {
         const node_t *keys = dag->keys ? dag->keys + level->first_key : NULL;
-        if (dag_intern_object(dag, keys, parts, count, &node, &twice) == 0) {
+        if (dag_intern_object(dag, keys, parts, count, /* is_new= */ false, &node, &twice) == 0) {
             dag->keys_len = level->first_key;
             return node;
         }
     } else {
         parts[0] = node_ref(dag, dag_parts(dag, level->like)[0]);
-        node = dag_intern_parts(dag, NODE_OBJECT, count, parts, count + 1);
+        node = dag_intern_parts(dag, NODE_OBJECT, count, parts, count + 1, /* is_new= */ false);
         if (node != NODE_NONE)
             return node;
         node_unref(dag, parts[0]);

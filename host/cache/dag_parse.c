@@ -158,6 +158,7 @@ static int place(struct parser *parser, node_t node, bool owned) {
             node_unref(dag, node);
         return 0;
     }
+    frame->is_new |= node == dag->newest;
     return add_value(parser, frame, owned ? node : node_ref(dag, node));
 }
 
@@ -187,7 +188,8 @@ static int open_level(struct parser *parser, enum node_type type) {
 static int close_array(struct parser *parser, const struct dag_frame *frame) {
     struct dag *dag = parser->dag;
     const node_t *items = dag->stack ? dag->stack + frame->first : NULL; /* NULL + 0 is undefined */
-    node_t node = dag_intern_array(dag, items, dag->stack_len - frame->first);
+    const size_t count = dag->stack_len - frame->first;
+    node_t node = dag_intern_parts(dag, NODE_ARRAY, count, items, count, frame->is_new);
     if (node == NODE_NONE)
         return no_memory(parser);
     dag->stack_len = frame->first;
@@ -200,7 +202,7 @@ static int close_object(struct parser *parser, const struct dag_frame *frame) {
     size_t count = dag->stack_len - frame->first - 1;
     const node_t *keys = dag->keys ? dag->keys + frame->first_key : NULL;
     node_t *parts = dag->stack + frame->first, node, twice = NODE_NONE;
-    int rc = dag_intern_object(dag, keys, parts, count, &node, &twice);
+    int rc = dag_intern_object(dag, keys, parts, count, frame->is_new, &node, &twice);
     if (rc < 0)
         parts[0] = NODE_NONE; /* the others are given back at the end */
     if (rc == ERROR_REJECTED)
@@ -219,7 +221,8 @@ static int close_same_keys(struct parser *parser, const struct dag_frame *frame)
     struct dag *dag = parser->dag;
     node_t *parts = dag->stack + frame->first;
     parts[0] = node_ref(dag, dag_parts(dag, frame->guess)[0]);
-    node_t node = dag_intern_parts(dag, NODE_OBJECT, frame->at, parts, (size_t)frame->at + 1);
+    const size_t count = frame->at;
+    node_t node = dag_intern_parts(dag, NODE_OBJECT, count, parts, count + 1, frame->is_new);
     if (node == NODE_NONE)
         return no_memory(parser);
     dag->stack_len = frame->first;

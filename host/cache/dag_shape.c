@@ -90,12 +90,12 @@ static int get_shape(struct dag *dag, const node_t *keys, size_t count, node_t *
     return *ret == NODE_NONE ? ERROR_NOMEM : 0;
 }
 
-int dag_intern_object(struct dag *dag, const node_t *keys, node_t *parts, size_t count, node_t *ret,
-                      node_t *reterr_key) {
+int dag_intern_object(struct dag *dag, const node_t *keys, node_t *parts, size_t count, bool is_new,
+                      node_t *ret, node_t *reterr_key) {
     int rc = get_shape(dag, keys, count, &parts[0], reterr_key);
     if (rc < 0)
         return rc;
-    *ret = dag_intern_parts(dag, NODE_OBJECT, count, parts, count + 1);
+    *ret = dag_intern_parts(dag, NODE_OBJECT, count, parts, count + 1, is_new);
     if (*ret == NODE_NONE) {
         node_unref(dag, parts[0]);
         return ERROR_NOMEM;

@@ -44,7 +44,7 @@ node_t dag_with(struct dag *dag, node_t from, struct str key, node_t value, stru
         keys[left] = node_ref(dag, added);
         parts[++left] = node_ref(dag, value);
     }
-    if (dag_intern_object(dag, keys, parts, left, &node, &twice) < 0)
+    if (dag_intern_object(dag, keys, parts, left, /* is_new= */ false, &node, &twice) < 0)
         for (size_t i = 0; i < left; i++) {
             node_unref(dag, keys[i]);
             node_unref(dag, parts[i + 1]);
@@ -71,7 +71,7 @@ node_t dag_with_type(struct dag *dag, node_t from, const char *api_version, cons
             keys[i] = node_ref(dag, i < 2 ? texts[2 * i] : from_keys[i - 2]);
             parts[i + 1] = node_ref(dag, i < 2 ? texts[2 * i + 1] : from_parts[i - 1]);
         }
-        if (dag_intern_object(dag, keys, parts, count + 2, &node, &twice) < 0)
+        if (dag_intern_object(dag, keys, parts, count + 2, /* is_new= */ false, &node, &twice) < 0)
             for (size_t i = 0; i < count + 2; i++) {
                 node_unref(dag, keys[i]);
                 node_unref(dag, parts[i + 1]);

@@ -85,6 +85,30 @@ static void mem_failure_leaves_the_block(void **state) {
     assert_null(mem_strdup(NULL));
 }
 
+static void mem_huge_grows_by_pages(void **state) {
+    (void)state;
+    struct mem_stats before = mem_stats();
+    const size_t first = 1000, more = 3 * (size_t)MEM_HUGE_PAGE + 1;
+    char *block = mem_huge_grow(NULL, 0, first);
+    assert_non_null(block);
+    assert_int_equal((uintptr_t)block % MEM_HUGE_PAGE, 0);
+    memset(block, 'x', first);
+    assert_ptr_equal(mem_huge_grow(block, first, MEM_HUGE_PAGE), block);
+    mem_fail_at(0, false);
+    assert_null(mem_huge_grow(block, MEM_HUGE_PAGE, more));
+    assert_true(mem_fail_stop());
+    block = mem_huge_grow(block, MEM_HUGE_PAGE, more);
+    assert_int_equal((uintptr_t)block % MEM_HUGE_PAGE, 0);
+    for (size_t i = 0; i < more; i++)
+        assert_int_equal(block[i], i < first ? 'x' : 0);
+    assert_int_equal(mem_stats().blocks, before.blocks + 1);
+    assert_int_equal(mem_stats().bytes, before.bytes + 4 * (size_t)MEM_HUGE_PAGE);
+    mem_huge_free(block, more);
+    mem_huge_free(NULL, 0);
+    assert_int_equal(mem_stats().blocks, before.blocks);
+    assert_int_equal(mem_stats().bytes, before.bytes);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mem_counts_what_lives),
@@ -92,6 +116,7 @@ int main(void) {
         cmocka_unit_test(mem_grow_refuses_a_product_that_does_not_fit),
         cmocka_unit_test(mem_grow_keeps_what_is_there),
         cmocka_unit_test(mem_failure_leaves_the_block),
+        cmocka_unit_test(mem_huge_grows_by_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

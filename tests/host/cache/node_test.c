@@ -35,6 +35,39 @@ static void done(struct dag *dag) {
     dag_destroy(dag);
 }
 
+/* Values that a document makes and holds more than once, in whole and as parts of each other. */
+static void node_is_one_within_a_document_that_makes_it(void **state) {
+    (void)state;
+    static const char *const documents[] = {
+        "[\"x\",\"x\",[\"x\"],[\"x\"],[\"x\",\"x\"],[[\"x\"]],[[\"x\"],[\"x\"]]]",
+        "[{\"a\":1.25},{\"a\":1.25},{\"b\":{\"a\":1.25}},{\"b\":{\"a\":1.25}},[{\"a\":1.25}]]",
+        "{\"a\":{\"a\":{\"a\":\"y\"}},\"b\":{\"a\":{\"a\":\"y\"}},\"c\":{\"a\":\"y\"},\"d\":[\"y\","
+        "{\"a\":\"y\"}]}",
+    };
+    struct dag *dag = dag_create(NULL, NULL);
+    for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
+        node_t node = parse(dag, documents[i]);
+        const uint64_t nodes = dag_stats(dag).nodes;
+        node_t again = parse(dag, documents[i]);
+        assert_int_equal(again, node);
+        for (size_t at = 0; at < node_count(dag, node); at++) { /* each part is what it is alone */
+            struct strbuf text = {0};
+            struct json_writer writer;
+            node_t value = node_at(dag, node, at);
+            json_writer_init(&writer, &text);
+            node_write(dag, value, &writer);
+            node_t alone = parse(dag, text.data);
+            assert_int_equal(alone, value);
+            node_unref(dag, alone);
+            strbuf_finish(&text);
+        }
+        assert_int_equal(dag_stats(dag).nodes, nodes);
+        node_unref(dag, node);
+        node_unref(dag, again);
+    }
+    done(dag);
+}
+
 static void node_documents_come_back_as_they_were(void **state) {
     (void)state;
     struct dag *dag = dag_create(NULL, NULL);
@@ -333,6 +366,7 @@ int main(void) {
         cmocka_unit_test(parse_of_one_value_leaves_what_is_behind_it),
         cmocka_unit_test(shares_of_all_references_are_all_bytes),
         cmocka_unit_test(node_documents_come_back_as_they_were),
+        cmocka_unit_test(node_is_one_within_a_document_that_makes_it),
         cmocka_unit_test(node_numbers_are_exact_or_text),
         cmocka_unit_test(node_lookups_chain_over_what_is_absent),
         cmocka_unit_test(node_large_objects_are_searched_and_checked),
