@@ -104,11 +104,17 @@ static int guess_again(struct parser *parser, struct dag_frame *frame, node_t gu
     return rc;
 }
 
+/* Is a namespace to be expected, after the name? */
+static bool has_namespace(const struct dag *dag, node_t metadata) {
+    return metadata != NODE_NONE &&
+           dag_shape_find(dag, dag_parts(dag, metadata)[0], str_of("namespace")) >= 0;
+}
+
 /* metadata's name or namespace (`key`) has come: is a version of this object known? Then the rest
  * of metadata is guessed from it at once, and what follows when metadata is complete. */
 static int find_version(struct parser *parser, struct dag_frame *frame, const char *key) {
     const struct dag *dag = parser->dag;
-    if (parser->guess.find == NULL)
+    if (parser->guess.find == NULL || (parser->ns == NODE_NONE && has_namespace(dag, frame->guess)))
         return 0;
     node_t root = parser->guess.find(parser->guess.context, node_text(dag, parser->ns),
                                      node_text(dag, parser->name));

@@ -187,7 +187,10 @@ static void guess_changes_to_the_known_version(void **state) {
                 node_t node = dag_parse_like(dag, str_of(roots[k]), 0, &guess, NULL);
                 node_t expected = dag_parse(dag, str_of(roots[k]), 0, NULL);
                 assert_true(node == expected && node != NODE_NONE);
-                assert_true(versions.asked > 0);
+                if (i < 2) /* with a namespace, so all of that kind have one: asked when it came */
+                    assert_int_equal(versions.asked, k == 0);
+                else
+                    assert_true(versions.asked > 0);
                 node_t all[] = {like, versions.root, node, expected};
                 for (int l = 0; l < 4; l++)
                     node_unref(dag, all[l]);
