@@ -10,6 +10,7 @@
 struct loop {
     uv_loop_t uv;
     uv_timer_t alarm; /* the one libuv timer: fires at the earliest of `heap` */
+    uv_idle_t soon;   /* instead of it when that is due already */
     uv_async_t stop;
     const struct clock *clock;
     struct loop_timer **heap; /* by (due, order) */

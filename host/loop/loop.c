@@ -2,8 +2,11 @@
 
 #include <assert.h>
 
+#include "base/list.h"
 #include "base/mem.h"
 #include "loop/internal.h"
+
+enum { TURNS = 8 };
 
 int loop_uv_error(struct error *err, int uv_code, const char *what) {
     int code = uv_code == UV_ENOMEM ? ERROR_NOMEM : ERROR_UNAVAILABLE;
@@ -47,17 +50,30 @@ static void on_alarm(uv_timer_t *alarm) {
     fire_due(loop, loop_now(loop));
 }
 
+/* Some turns of timers at once: curl asks for one after each record that it reads. Not all that
+ * come, or descriptors and mailboxes would wait for as long as there is something to read. */
+static void on_soon(uv_idle_t *soon) {
+    struct loop *loop = CONTAINER_OF(soon, struct loop, soon);
+    for (int turn = 0; turn < TURNS && loop_due(loop) <= loop_now(loop); turn++)
+        fire_due(loop, loop_now(loop));
+}
+
+/* Not by an alarm in 0 ms: libuv fires timers that are started while it fires timers. */
 static void set_alarm(struct loop *loop) {
     if (loop->delay_ns)
         return;
-    if (loop->count == 0) {
+    uint64_t now = loop_now(loop), due = loop_due(loop);
+    if (loop->count == 0 || due <= now)
         uv_timer_stop(&loop->alarm);
+    if (loop->count > 0 && due <= now) {
+        uv_idle_start(&loop->soon, on_soon);
         return;
     }
-    uint64_t now = loop_now(loop), due = loop->heap[0]->due;
-    uint64_t ms = due > now ? (due - now + NS_PER_MS - 1) / NS_PER_MS : 0;
+    uv_idle_stop(&loop->soon);
+    if (loop->count == 0)
+        return;
     uv_update_time(&loop->uv);
-    uv_timer_start(&loop->alarm, on_alarm, ms, 0);
+    uv_timer_start(&loop->alarm, on_alarm, (due - now + NS_PER_MS - 1) / NS_PER_MS, 0);
 }
 
 /* Fires what was due at `now`, not what the callbacks start meanwhile. */
@@ -90,6 +106,7 @@ struct loop *loop_create(const struct clock *clock, struct error *err) {
     }
     uv_timer_init(&loop->uv, &loop->alarm);
     loop->alarm.data = loop;
+    uv_idle_init(&loop->uv, &loop->soon);
     rc = uv_async_init(&loop->uv, &loop->stop, on_stop);
     assert(rc == 0);
     uv_unref((uv_handle_t *)&loop->stop);
@@ -113,6 +130,7 @@ void loop_destroy(struct loop *loop) {
         return;
     assert(loop->count == 0);
     uv_close((uv_handle_t *)&loop->alarm, NULL);
+    uv_close((uv_handle_t *)&loop->soon, NULL);
     uv_close((uv_handle_t *)&loop->stop, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT); /* runs the close callbacks that are still due */
     int rc = uv_loop_close(&loop->uv);

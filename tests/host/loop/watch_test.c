@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/list.h"
 #include "base/mem.h"
 #include "loop/loop.h"
 #include "support/given.h"
@@ -68,6 +69,33 @@ static void fd_tells_when_it_can_be_read(void **state) {
     assert_int_equal(world->calls, 2);
     loop_fd_close(world->fd);
     loop_fd_close(NULL);
+}
+
+struct again {
+    struct loop_timer timer;
+    int fired;
+};
+
+static void start_again(struct loop_timer *timer) {
+    struct again *again = CONTAINER_OF(timer, struct again, timer);
+    if (++again->fired < 100000)
+        assert_int_equal(loop_timer_start(timer, 0), 0);
+}
+
+static void fd_is_not_kept_waiting_by_timers_that_are_due_again_at_once(void **state) {
+    struct world *world = *state;
+    struct again again = {0};
+    world->fd = loop_fd_open(world->loop, world->pipe[0], on_ready, world, NULL);
+    assert_non_null(world->fd);
+    assert_int_equal(loop_fd_set(world->fd, LOOP_READABLE, NULL), 0);
+    loop_timer_init(world->loop, &again.timer, start_again);
+    assert_int_equal(loop_timer_start(&again.timer, 0), 0);
+    assert_int_equal(write(world->pipe[1], "a", 1), 1);
+    loop_run(world->loop);
+    assert_int_equal(world->calls, 1);
+    assert_in_range(again.fired, 1, 100);
+    loop_fd_close(world->fd);
+    loop_timer_stop(&again.timer);
 }
 
 static void fd_tells_when_it_can_be_written(void **state) {
@@ -161,6 +189,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(fd_tells_when_it_can_be_read),
+        TEST(fd_is_not_kept_waiting_by_timers_that_are_due_again_at_once),
         TEST(fd_tells_when_it_can_be_written),
         TEST(fd_may_be_closed_in_its_own_callback),
         TEST(fd_tells_that_the_other_side_has_hung_up),
