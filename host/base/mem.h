@@ -10,7 +10,7 @@
  *
  * Is:      malloc; for tests, which ask for them, a count of live blocks and bytes, and a failure
  *          of the n-th call.
- * Is not:  an arena (cache/arena.h) or a cap per isolate (bindings/isolate.h).
+ * Is not:  an arena (base/arena.h) or a cap per isolate (bindings/isolate.h).
  * Threads: any. Yields: never.
  */
 

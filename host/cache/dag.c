@@ -6,11 +6,11 @@
 
 #include "base/mem.h"
 
-enum { DEFAULT_MAX_BYTES = 64 << 20 };
+enum { DEFAULT_MAX_BYTES = 64 << 20, SMALL_CHUNKS = 4 };
 
 struct dag *dag_create(const struct dag_options *options, struct error *err) {
     struct dag *dag = mem_zalloc(sizeof *dag);
-    if (dag == NULL || arena_init(&dag->arena) < 0)
+    if (dag == NULL || arena_init(&dag->arena, SMALL_CHUNKS) < 0)
         goto nomem;
     dag->max_bytes = options && options->max_bytes ? options->max_bytes : DEFAULT_MAX_BYTES;
     if (dag->max_bytes > DAG_MAX_COUNT)

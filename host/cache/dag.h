@@ -1,7 +1,7 @@
 #ifndef MOONLET_CACHE_DAG_H
 #define MOONLET_CACHE_DAG_H
 
-#include "cache/arena.h"
+#include "base/arena.h"
 #include "cache/intern.h"
 #include "cache/node.h"
 #include "json/scan.h"

@@ -41,8 +41,9 @@ static void node_is_one_within_a_document_that_makes_it(void **state) {
     static const char *const documents[] = {
         "[\"x\",\"x\",[\"x\"],[\"x\"],[\"x\",\"x\"],[[\"x\"]],[[\"x\"],[\"x\"]]]",
         "[{\"a\":1.25},{\"a\":1.25},{\"b\":{\"a\":1.25}},{\"b\":{\"a\":1.25}},[{\"a\":1.25}]]",
-        "{\"a\":{\"a\":{\"a\":\"y\"}},\"b\":{\"a\":{\"a\":\"y\"}},\"c\":{\"a\":\"y\"},\"d\":[\"y\","
-        "{\"a\":\"y\"}]}",
+        ("{\"a\":{\"a\":{\"a\":\"y\"}},\"b\":{\"a\":{\"a\":\"y\"}},\"c\":{\"a\":\"y\"},\"d\":["
+         "\"y\","
+         "{\"a\":\"y\"}]}"),
     };
     struct dag *dag = dag_create(NULL, NULL);
     for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {

@@ -1,12 +1,10 @@
-#include "cache/arena.h"
+#include "base/arena.h"
 
 #include "base/error.h"
 #include "base/mem.h"
 
-enum { SMALL_CHUNKS = 4 };
-
-int arena_init(struct arena *arena) {
-    *arena = (struct arena){0};
+int arena_init(struct arena *arena, uint32_t small_chunks) {
+    *arena = (struct arena){.small = small_chunks};
     arena->chunks = mem_calloc(ARENA_CHUNKS, sizeof *arena->chunks);
     return arena->chunks ? 0 : ERROR_NOMEM;
 }
@@ -27,7 +25,7 @@ static int add_chunk(struct arena *arena) {
     const uint32_t units = 1u << ARENA_CHUNK_BITS;
     const size_t size = (size_t)units * ARENA_UNIT;
     char *chunk = NULL;
-    if (arena->used < SMALL_CHUNKS) /* a small cache touches only what it needs */
+    if (arena->used < arena->small)
         chunk = mem_alloc(size);
     else if (arena->used < ARENA_CHUNKS)
         chunk = mem_alloc_huge(size);
