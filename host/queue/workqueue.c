@@ -3,49 +3,15 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/list.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "queue/bucket.h"
-
-/*
- * One struct item per key that is ready, delayed, in work, or has failures. Ready keys hang in the
- * line of their namespace; lines with keys take turns, one ring per priority.
- */
-enum { PRIORITIES = 2 };
-
-struct turn {         /* the ready keys of one namespace at one priority */
-    struct list ring; /* of queue->rings; empty when no key is ready */
-    struct list items;
-};
-
-struct line { /* the ready keys of one namespace */
-    struct turn turns[PRIORITIES];
-    size_t len;
-    char ns[];
-};
-
-struct item {
-    struct list ready; /* of its line's items */
-    struct workqueue *queue;
-    struct line *line; /* of its namespace, once it was ready */
-    struct loop_timer delay;
-    const char *reason, *delayed_reason;
-    uint64_t ready_ns, started_ns;
-    unsigned failures;
-    uint8_t priority;              /* enum workqueue_priority */
-    bool is_ready, in_work, dirty; /* dirty: added while in work */
-    uint64_t hash;                 /* of the key */
-    size_t key_len;
-    char key[];
-};
+#include "queue/lines.h"
 
 struct workqueue {
     struct workqueue_options options;
     char *name;
-    struct map items; /* key, borrowed -> struct item */
-    struct map lines; /* namespace, borrowed -> struct line */
-    struct list rings[PRIORITIES];
+    struct items items;
+    struct lines lines; /* of the ready ones */
     struct bucket bucket;
     struct loop_timer notify; /* on_ready, never from within a call */
     struct workqueue_stats stats;
@@ -86,10 +52,7 @@ struct workqueue *workqueue_create(const struct workqueue_options *options, stru
         error_set(err, ERROR_NOMEM, "no memory for workqueue %s", options->name);
         return NULL;
     }
-    for (int i = 0; i < PRIORITIES; i++)
-        list_init(&queue->rings[i]);
-    map_borrow(&queue->items);
-    map_borrow(&queue->lines);
+    lines_init(&queue->lines);
     loop_timer_init(options->loop, &queue->notify, on_notify);
     workqueue_configure(queue, options);
     return queue;
@@ -99,52 +62,30 @@ void workqueue_destroy(struct workqueue *queue) {
     if (queue == NULL)
         return;
     size_t at = 0;
-    for (struct map_entry *entry; (entry = map_next(&queue->items, &at));) {
-        struct item *item = entry->value;
-        loop_timer_stop(&item->delay);
-        mem_free(item);
-    }
-    map_finish(&queue->items);
-    at = 0;
-    for (struct map_entry *entry; (entry = map_next(&queue->lines, &at));)
-        mem_free(entry->value);
-    map_finish(&queue->lines);
+    for (struct item *item; (item = items_next(&queue->items, &at));)
+        if (item->delay)
+            loop_timer_stop(&item->delay->timer);
+    items_finish(&queue->items);
+    lines_finish(&queue->lines);
     loop_timer_stop(&queue->notify);
     mem_free(queue->name);
     mem_free(queue);
 }
 
 static struct item *find(const struct workqueue *queue, struct str key) {
-    return map_get(&queue->items, key);
+    return items_find(&queue->items, key, items_hash(key));
 }
 
-static void on_delay(struct loop_timer *timer);
-
 static struct item *find_or_make(struct workqueue *queue, struct str key) {
-    uint64_t hash = str_hash(key);
-    struct item *item = map_get_hashed(&queue->items, key, hash);
-    if (item)
-        return item;
-    item = mem_alloc(sizeof *item + key.len);
-    if (item == NULL)
-        return NULL;
-    *item = (struct item){.queue = queue, .hash = hash, .key_len = key.len};
-    if (key.len)
-        memcpy(item->key, key.data, key.len);
-    list_init(&item->ready);
-    loop_timer_init(queue->options.loop, &item->delay, on_delay);
-    if (map_add_hashed(&queue->items, str_n(item->key, key.len), hash, item) == 0)
-        return item;
-    mem_free(item);
-    return NULL;
+    const uint32_t hash = items_hash(key);
+    struct item *item = items_find(&queue->items, key, hash);
+    return item ? item : items_add(&queue->items, key, hash);
 }
 
 /* Forgets a key about which there is nothing left to know. */
-static void drop_if_idle(struct item *item) {
-    if (item->is_ready || item->in_work || item->failures > 0 || loop_timer_active(&item->delay))
-        return;
-    map_remove_hashed(&item->queue->items, str_n(item->key, item->key_len), item->hash);
-    mem_free(item);
+static void drop_if_idle(struct workqueue *queue, struct item *item) {
+    if (!item->is_ready && !item->in_work && item->failures == 0 && !item_is_delayed(item))
+        items_remove(&queue->items, item);
 }
 
 void workqueue_split_key(struct str key, struct str *ret_ns, struct str *ret_name) {
@@ -154,109 +95,89 @@ void workqueue_split_key(struct str key, struct str *ret_ns, struct str *ret_nam
     *ret_name = str_n(key.data + skip, key.len - skip);
 }
 
-/* Lines are made once per namespace and kept. */
-static struct line *line_of(struct workqueue *queue, struct item *item) {
-    struct str ns, name;
-    if (item->line)
-        return item->line;
-    workqueue_split_key(str_n(item->key, item->key_len), &ns, &name);
-    struct line *line = map_get(&queue->lines, ns);
-    if (line)
-        return item->line = line;
-    line = mem_alloc(sizeof *line + ns.len);
-    if (line == NULL)
-        return NULL;
-    line->len = ns.len;
-    if (ns.len)
-        memcpy(line->ns, ns.data, ns.len);
-    for (int i = 0; i < PRIORITIES; i++) {
-        list_init(&line->turns[i].ring);
-        list_init(&line->turns[i].items);
-    }
-    if (map_set(&queue->lines, str_n(line->ns, line->len), line, NULL) == 0)
-        return item->line = line;
-    mem_free(line);
-    return NULL;
-}
-
-static void take_out(struct item *item) {
-    struct workqueue *queue = item->queue;
-    list_remove(&item->ready);
-    item->is_ready = false;
+static void take_out(struct workqueue *queue, struct item *item) {
+    lines_take(item);
     queue->stats.depth--;
-    struct turn *turn = &item->line->turns[item->priority];
-    if (list_empty(&turn->items))
-        list_remove(&turn->ring);
 }
 
-/* It has its line. */
-static void put_in(struct item *item) {
-    struct workqueue *queue = item->queue;
-    struct turn *turn = &item->line->turns[item->priority];
-    if (list_empty(&turn->items))
-        list_append(&queue->rings[item->priority], &turn->ring);
-    list_append(&turn->items, &item->ready);
-    item->is_ready = true;
+static void put_in(struct workqueue *queue, struct item *item) {
+    lines_put(&queue->lines, item);
     queue->stats.depth++;
     notify(queue, 0);
 }
 
-static void stop_delay(struct item *item) {
-    if (!loop_timer_active(&item->delay))
+static void stop_delay(struct workqueue *queue, struct item *item) {
+    if (!item_is_delayed(item))
         return;
-    loop_timer_stop(&item->delay);
-    item->queue->stats.delayed--;
+    loop_timer_stop(&item->delay->timer);
+    queue->stats.delayed--;
 }
 
-static void promote(struct item *item, enum workqueue_priority priority, const char *reason) {
+static void promote(struct workqueue *queue, struct item *item, enum workqueue_priority priority,
+                    const char *reason) {
     bool ready = item->is_ready;
     if (ready)
-        take_out(item);
+        take_out(queue, item);
     item->priority = (uint8_t)priority;
     item->reason = reason;
     if (ready)
-        put_in(item);
+        put_in(queue, item);
 }
 
-static int add(struct item *item, enum workqueue_priority priority, const char *reason) {
-    struct workqueue *queue = item->queue;
+static int add(struct workqueue *queue, struct item *item, enum workqueue_priority priority,
+               const char *reason) {
     if (item->is_ready || item->dirty) {
-        stop_delay(item);
+        stop_delay(queue, item);
         queue->stats.adds++;
         if (priority > item->priority)
-            promote(item, priority, reason);
+            promote(queue, item, priority, reason);
         return 0;
     }
     item->priority = (uint8_t)priority;
-    if (line_of(queue, item) == NULL) /* kept from here on, so that done() cannot fail */
+    if (lines_assign(&queue->lines, item) < 0) /* kept from here on, so that done() cannot fail */
         return ERROR_NOMEM;
-    stop_delay(item);
+    stop_delay(queue, item);
     queue->stats.adds++;
     item->reason = reason;
-    item->ready_ns = loop_now(queue->options.loop);
     if (item->in_work) {
         item->dirty = true;
         return 0;
     }
-    put_in(item);
+    item->since_ns = loop_now(queue->options.loop);
+    put_in(queue, item);
     return 0;
 }
 
 static void on_delay(struct loop_timer *timer) {
-    struct item *item = CONTAINER_OF(timer, struct item, delay);
-    item->queue->stats.delayed--;
-    if (add(item, WORKQUEUE_LIVE, item->delayed_reason) < 0)
-        workqueue_add_after(item->queue, str_n(item->key, item->key_len), NS_PER_S,
-                            item->delayed_reason);
+    const struct item_delay *delay = CONTAINER_OF(timer, struct item_delay, timer);
+    delay->queue->stats.delayed--;
+    if (add(delay->queue, delay->item, WORKQUEUE_LIVE, delay->reason) < 0)
+        workqueue_add_after(delay->queue, item_key(delay->item), NS_PER_S, delay->reason);
 }
 
-static int delay(struct item *item, uint64_t delay_ns, const char *reason) {
-    if (!loop_timer_active(&item->delay))
-        item->queue->stats.delayed++;
-    item->delayed_reason = reason;
-    if (loop_timer_start(&item->delay, delay_ns) == 0)
+static struct item_delay *delay_of(struct workqueue *queue, struct item *item) {
+    if (item->delay)
+        return item->delay;
+    struct item_delay *delay = item->delay = mem_alloc(sizeof *delay);
+    if (delay == NULL)
+        return NULL;
+    *delay = (struct item_delay){.queue = queue, .item = item};
+    loop_timer_init(queue->options.loop, &delay->timer, on_delay);
+    return delay;
+}
+
+static int delay(struct workqueue *queue, struct item *item, uint64_t delay_ns,
+                 const char *reason) {
+    const bool delayed = item_is_delayed(item);
+    struct item_delay *delay = delay_of(queue, item);
+    if (delay == NULL)
+        return ERROR_NOMEM;
+    delay->reason = reason;
+    if (loop_timer_start(&delay->timer, delay_ns) == 0) {
+        queue->stats.delayed += !delayed;
         return 0;
-    item->queue->stats.delayed--;
+    }
+    queue->stats.delayed -= delayed;
     return ERROR_NOMEM;
 }
 
@@ -270,11 +191,11 @@ int workqueue_add(struct workqueue *queue, struct str key, enum workqueue_priori
     uint64_t wait = queue->options.debounce_ns;
     int rc;
     if (wait > 0 && priority == WORKQUEUE_LIVE && !item->is_ready)
-        rc = delay(item, wait, reason); /* each add starts the wait anew */
+        rc = delay(queue, item, wait, reason); /* each add starts the wait anew */
     else
-        rc = add(item, priority, reason);
+        rc = add(queue, item, priority, reason);
     if (rc < 0)
-        drop_if_idle(item);
+        drop_if_idle(queue, item);
     return rc;
 }
 
@@ -284,20 +205,20 @@ int workqueue_add_after(struct workqueue *queue, struct str key, uint64_t delay_
         return 0;
     if (delay_ns == 0) {
         struct item *now = find_or_make(queue, key);
-        int rc = now ? add(now, WORKQUEUE_LIVE, reason) : ERROR_NOMEM;
+        int rc = now ? add(queue, now, WORKQUEUE_LIVE, reason) : ERROR_NOMEM;
         if (now && rc < 0)
-            drop_if_idle(now);
+            drop_if_idle(queue, now);
         return rc;
     }
     struct item *item = find_or_make(queue, key);
     if (item == NULL)
         return ERROR_NOMEM;
     uint64_t due = loop_now(queue->options.loop) + delay_ns;
-    if (item->is_ready || (loop_timer_active(&item->delay) && item->delay.due <= due))
+    if (item->is_ready || (item_is_delayed(item) && item->delay->timer.due <= due))
         return 0; /* it runs earlier than that anyway */
-    int rc = delay(item, delay_ns, reason);
+    int rc = delay(queue, item, delay_ns, reason);
     if (rc < 0)
-        drop_if_idle(item);
+        drop_if_idle(queue, item);
     return rc;
 }
 
@@ -325,7 +246,7 @@ void workqueue_forget(struct workqueue *queue, struct str key) {
     if (item == NULL)
         return;
     item->failures = 0;
-    drop_if_idle(item);
+    drop_if_idle(queue, item);
 }
 
 unsigned workqueue_failures(const struct workqueue *queue, struct str key) {
@@ -337,38 +258,29 @@ void workqueue_remove(struct workqueue *queue, struct str key) {
     struct item *item = find(queue, key);
     if (item == NULL)
         return;
-    stop_delay(item);
+    stop_delay(queue, item);
     item->dirty = false;
     item->failures = 0;
     if (item->is_ready)
-        take_out(item);
-    drop_if_idle(item);
+        take_out(queue, item);
+    drop_if_idle(queue, item);
 }
 
 bool workqueue_get(struct workqueue *queue, struct workqueue_item *ret) {
-    int priority = PRIORITIES - 1;
-    while (priority >= 0 && list_empty(&queue->rings[priority]))
-        priority--;
-    if (priority < 0 || queue->shut_down)
+    if (queue->shut_down || lines_empty(&queue->lines))
         return false;
     uint64_t now = loop_now(queue->options.loop), wait = 0;
     if (queue->options.rate > 0 && bucket_take(&queue->bucket, now, &wait) < 0) {
         notify(queue, wait);
         return false;
     }
-    struct turn *turn = CONTAINER_OF(queue->rings[priority].next, struct turn, ring);
-    struct item *item = CONTAINER_OF(turn->items.next, struct item, ready);
-    take_out(item);
-    if (!list_empty(&turn->items)) { /* its namespace waits for its next turn */
-        list_remove(&turn->ring);
-        list_append(&queue->rings[priority], &turn->ring);
-    }
+    struct item *item = lines_next(&queue->lines);
+    *ret = (struct workqueue_item){
+        .key = item_key(item), .reason = item->reason, .queued_ns = now - item->since_ns};
     item->in_work = true;
-    item->started_ns = now;
+    item->since_ns = now;
+    queue->stats.depth--;
     queue->stats.in_work++;
-    *ret = (struct workqueue_item){.key = str_n(item->key, item->key_len),
-                                   .reason = item->reason,
-                                   .queued_ns = now - item->ready_ns};
     return true;
 }
 
@@ -379,11 +291,11 @@ void workqueue_done(struct workqueue *queue, struct str key) {
     queue->stats.in_work--;
     if (item->dirty) {
         item->dirty = false;
-        item->ready_ns = loop_now(queue->options.loop);
-        put_in(item); /* its line was made by the add */
+        item->since_ns = loop_now(queue->options.loop);
+        put_in(queue, item); /* its line was made by the add */
         return;
     }
-    drop_if_idle(item);
+    drop_if_idle(queue, item);
 }
 
 void workqueue_shut_down(struct workqueue *queue) {
@@ -396,9 +308,8 @@ struct workqueue_stats workqueue_stats(const struct workqueue *queue) {
     size_t at = 0;
     if (stats.in_work == 0)
         return stats;
-    for (struct map_entry *entry; (entry = map_next(&queue->items, &at));) {
-        const struct item *item = entry->value;
-        uint64_t running = item->in_work ? now - item->started_ns : 0;
+    for (const struct item *item; (item = items_next(&queue->items, &at));) {
+        uint64_t running = item->in_work ? now - item->since_ns : 0;
         stats.unfinished_ns += running;
         if (running > stats.longest_running_ns)
             stats.longest_running_ns = running;
@@ -411,11 +322,9 @@ void workqueue_each_waiting(const struct workqueue *queue,
                                          const char *reason),
                             void *context) {
     size_t at = 0;
-    for (struct map_entry *entry; (entry = map_next(&queue->items, &at));) {
-        const struct item *item = entry->value;
-        if (loop_timer_active(&item->delay))
-            each(context, str_n(item->key, item->key_len), item->failures, item->delayed_reason);
-    }
+    for (const struct item *item; (item = items_next(&queue->items, &at));)
+        if (item_is_delayed(item))
+            each(context, item_key(item), item->failures, item->delay->reason);
 }
 
 void workqueue_each_delayed(const struct workqueue *queue,
@@ -423,10 +332,9 @@ void workqueue_each_delayed(const struct workqueue *queue,
                             void *context) {
     uint64_t now = loop_now(queue->options.loop);
     size_t at = 0;
-    for (struct map_entry *entry; (entry = map_next(&queue->items, &at));) {
-        const struct item *item = entry->value;
-        if (loop_timer_active(&item->delay))
-            each(context, str_n(item->key, item->key_len),
-                 item->delay.due > now ? item->delay.due - now : 0);
-    }
+    for (const struct item *item; (item = items_next(&queue->items, &at));)
+        if (item_is_delayed(item)) {
+            const uint64_t due = item->delay->timer.due;
+            each(context, item_key(item), due > now ? due - now : 0);
+        }
 }
