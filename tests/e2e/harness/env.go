@@ -15,9 +15,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Patience is how long Eventually waits; the garbage collector alone may take half a minute to
-// learn about a new kind.
-const Patience = 60 * time.Second
+// Patience is how long Eventually waits. The garbage collector looks for new kinds twice a minute, and looks
+// again when one of those it knows has just gone; two backoffs of a watch take up to a minute.
+const Patience = 2 * time.Minute
 
 // Env is one test's share of the plane: a namespace of its own, and a user for its moonlet.
 type Env struct {
