@@ -283,6 +283,49 @@ bool fieldset_equal(const struct fieldset *a, const struct fieldset *b) {
     return true;
 }
 
+static uint64_t hash_value(const struct fieldset_value *value) {
+    switch (value->type) {
+    case FIELDSET_INTEGER:
+        return (uint64_t)value->integer;
+    case FIELDSET_STRING:
+    case FIELDSET_OTHER:
+        return str_hash(value->text);
+    case FIELDSET_BOOLEAN:
+        return value->boolean;
+    default: /* a real may be equal to an integer */
+        return 0;
+    }
+}
+
+static uint64_t hash_element(const struct fieldset_element *element) {
+    uint64_t hash = element->kind;
+    switch (element->kind) {
+    case FIELDSET_FIELD:
+        return str_hash(element->name);
+    case FIELDSET_KEY:
+        for (uint32_t i = 0; i < element->key_count; i++)
+            hash =
+                hash * 31 + str_hash(element->keys[i].name) + hash_value(&element->keys[i].value);
+        return hash;
+    case FIELDSET_VALUE:
+        return hash_value(&element->value);
+    case FIELDSET_INDEX:
+        break;
+    }
+    return (uint64_t)element->index;
+}
+
+uint64_t fieldset_hash(const struct fieldset *set) {
+    uint64_t hash = 1;
+    for (size_t i = 0; set && i < set->count; i++) {
+        const struct fieldset_entry *entry = &set->entries[i];
+        hash = (hash ^ hash_element(&entry->element)) * 0x9e3779b97f4a7c15u + entry->member;
+        if (entry->children)
+            hash = (hash ^ hash >> 32) + fieldset_hash(entry->children);
+    }
+    return hash ^ hash >> 29;
+}
+
 const struct fieldset_entry *fieldset_find(const struct fieldset *set,
                                            const struct fieldset_element *element) {
     size_t low = 0, high = set ? set->count : 0;

@@ -109,6 +109,7 @@ const struct fieldset *fieldset_difference(struct fieldset_pool *pool, const str
 const struct fieldset *fieldset_exclude(struct fieldset_pool *pool, const struct fieldset *a,
                                         const struct fieldset *b);
 bool fieldset_equal(const struct fieldset *a, const struct fieldset *b);
+uint64_t fieldset_hash(const struct fieldset *set);
 /* NULL: neither it nor anything below belongs to the set. */
 const struct fieldset_entry *fieldset_find(const struct fieldset *set,
                                            const struct fieldset_element *element);

@@ -14,12 +14,13 @@ struct known_form {
     node_t node;               /* a reference; NODE_NONE: not asked for */
     struct fieldset_pool pool; /* of the set */
     bool read;                 /* whether it is one is known */
+    uint64_t hash;             /* of the set; 0: it is not found by it */
     char text[];
 };
 struct fieldset_known {
     struct dag *dag;
-    struct map texts, documents, nodes; /* to the same forms, which hold the keys */
-    size_t bytes;                       /* of texts */
+    struct map texts, documents, nodes, sets; /* to the same forms, which hold the keys */
+    size_t bytes;                             /* of texts */
 };
 
 static struct str document_key(json_t *const *document) {
@@ -30,10 +31,15 @@ static struct str node_key(const node_t *node) {
     return str_n((const char *)node, sizeof *node);
 }
 
+static struct str hash_key(const uint64_t *hash) {
+    return str_n((const char *)hash, sizeof *hash);
+}
+
 static void borrow_keys(struct fieldset_known *known) {
     map_borrow(&known->texts);
     map_borrow(&known->documents);
     map_borrow(&known->nodes);
+    map_borrow(&known->sets);
 }
 
 struct fieldset_known *fieldset_known_create(struct dag *dag, struct error *err) {
@@ -62,6 +68,7 @@ static void forget_all(struct fieldset_known *known) {
     map_finish(&known->texts);
     map_finish(&known->documents);
     map_finish(&known->nodes);
+    map_finish(&known->sets);
     known->bytes = 0;
     borrow_keys(known);
 }
@@ -161,18 +168,32 @@ json_t *fieldset_known_of_text(const struct fieldset_known *known, struct str te
     return form ? json_incref(form->form.document) : NULL;
 }
 
-json_t *fieldset_known_of_set(struct fieldset_known *known, const struct fieldset *set) {
+static json_t *print_set(struct fieldset_known *known, const struct fieldset *set,
+                         struct known_form **ret) {
     struct strbuf text = {0};
-    struct known_form *form;
     json_t *document = NULL;
+    fieldset_write(set, &text);
+    if (!text.failed && (*ret = map_get(&known->texts, strbuf_view(&text))))
+        document = json_incref((*ret)->form.document);
+    else if (!text.failed)
+        document = learn(known, strbuf_view(&text), fieldset_json(set), ret);
+    strbuf_finish(&text);
+    return document;
+}
+
+json_t *fieldset_known_of_set(struct fieldset_known *known, const struct fieldset *set) {
+    uint64_t hash = known ? fieldset_hash(set) : 0;
+    struct known_form *form = known ? map_get(&known->sets, hash_key(&hash)) : NULL;
     if (known == NULL)
         return fieldset_json(set);
-    fieldset_write(set, &text);
-    if (!text.failed)
-        document = fieldset_known_of_text(known, strbuf_view(&text));
-    if (!text.failed && document == NULL)
-        document = learn(known, strbuf_view(&text), fieldset_json(set), &form);
-    strbuf_finish(&text);
+    if (form && fieldset_equal(form->form.set, set))
+        return json_incref(form->form.document);
+    bool first = form == NULL;
+    json_t *document = print_set(known, set, &form);
+    if (document && first && form && form->hash == 0 && fieldset_known_form(known, document)) {
+        form->hash = hash;
+        map_set(&known->sets, hash_key(&form->hash), form, NULL);
+    }
     return document;
 }
 

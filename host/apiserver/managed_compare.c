@@ -106,6 +106,7 @@ static const struct fieldset *all_of(struct managed_walk *walk, struct managed_t
 
 /* --- both are there ------------------------------------------------------------------------- */
 
+/* Of values that are not equal. */
 static void compare(struct managed_walk *walk, struct managed_type type, const json_t *old,
                     const json_t *now, struct change *ret);
 
@@ -126,26 +127,30 @@ static void end(struct managed_walk *walk, const size_t begins[CHANGES], struct 
             fieldset_union(walk->pool, ret->below[i], fieldset_end(&walk->sets[i], begins[i]));
 }
 
+static void compare_member(struct managed_walk *walk, struct managed_type type, struct str name,
+                           const json_t *old, const json_t *now) {
+    struct fieldset_element element = fieldset_field(name);
+    struct change change = {0};
+    compare(walk, managed_type_member(type, name, NULL), old, now, &change);
+    add(walk, &element, &change);
+}
+
 static void compare_members(struct managed_walk *walk, struct managed_type type, const json_t *old,
                             const json_t *now, struct change *ret) {
     size_t begins[CHANGES];
-    const char *name;
-    json_t *value;
     begin(walk, begins);
-    json_object_foreach((json_t *)old, name, value) {
-        struct fieldset_element element = fieldset_field(str_of(name));
-        struct change change = {0};
-        compare(walk, managed_type_member(type, element.name, NULL), value,
-                json_object_get(now, name), &change);
-        add(walk, &element, &change);
+    void *at = json_object_iter((json_t *)old), *beside = json_object_iter((json_t *)now);
+    for (; at; at = json_object_iter_next((json_t *)old, at)) {
+        struct str name = str_n(json_object_iter_key(at), json_object_iter_key_len(at));
+        const json_t *was = json_object_iter_value(at), *is = member_of(now, name, &beside);
+        if (!managed_equal(was, is))
+            compare_member(walk, type, name, was, is);
     }
-    json_object_foreach((json_t *)now, name, value) {
-        struct fieldset_element element = fieldset_field(str_of(name));
-        struct change change = {0};
-        if (json_object_get(old, name))
-            continue;
-        compare(walk, managed_type_member(type, element.name, NULL), NULL, value, &change);
-        add(walk, &element, &change);
+    at = json_object_iter((json_t *)now), beside = json_object_iter((json_t *)old);
+    for (; at; at = json_object_iter_next((json_t *)now, at)) {
+        struct str name = str_n(json_object_iter_key(at), json_object_iter_key_len(at));
+        if (!member_of(old, name, &beside))
+            compare_member(walk, type, name, NULL, json_object_iter_value(at));
     }
     end(walk, begins, ret);
 }
@@ -191,7 +196,7 @@ static void compare_item(struct managed_walk *walk, struct managed_type items,
     struct change change = {0};
     if (old->count >= 2 && now->count >= 2)
         change.member[MODIFIED] = !equal_twins(old, now, element);
-    else if (only_one(old) || only_one(now))
+    else if (!managed_equal(only_one(old), only_one(now)))
         compare(walk, items, only_one(old), only_one(now), &change);
     change.member[REMOVED] |= old->count >= 2 && now->count < 2;
     change.member[ADDED] |= now->count >= 2 && old->count < 2;
@@ -251,8 +256,6 @@ static void compare(struct managed_walk *walk, struct managed_type type, const j
         return;
     }
     enum managed_shape was = managed_type_shape(type, old), is = managed_type_shape(type, now);
-    if (managed_equal(old, now))
-        return;
     if (was != is)
         compare_as(walk, type, was, old, now, ret);
     compare_as(walk, type, is, old, now, ret);
@@ -261,7 +264,8 @@ static void compare(struct managed_walk *walk, struct managed_type type, const j
 struct managed_comparison managed_compare(struct managed_walk *walk, const struct schema *schema,
                                           const json_t *old, const json_t *now) {
     struct change change = {0};
-    compare(walk, managed_type_root(schema), old, now, &change);
+    if (old != now)
+        compare(walk, managed_type_root(schema), old, now, &change);
     return (struct managed_comparison){change.below[REMOVED], change.below[MODIFIED],
                                        change.below[ADDED]};
 }
