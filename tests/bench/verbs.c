@@ -11,6 +11,8 @@
 #include "json/blocks.h"
 
 #define PODS "/api/v1/namespaces/shop/pods"
+#define MAPS "/api/v1/namespaces/shop/configmaps"
+#define APPLIED "/apis/apps/v1/namespaces/shop/deployments"
 enum { APPS = 8 };
 
 struct bench {
@@ -110,17 +112,22 @@ static void list(struct bench *bench, int i) {
     ask(bench, "GET", PODS "?limit=40", "");
 }
 
-/* What was read, with a changed annotation; the reading is not counted. */
-static void update(struct bench *bench, int i) {
-    char path[128];
+/* What was read, with `from` replaced; the reading is not counted. */
+static void change(struct bench *bench, const char *path, const char *from, const char *to) {
     CALLGRIND_TOGGLE_COLLECT;
-    get(bench, i);
+    strbuf_clear(&bench->body);
+    ask(bench, "GET", path, "");
     char *live = strbuf_take(&bench->answer);
-    fill(bench, live, "\"prometheus.io/port\":\"8080\"", "\"prometheus.io/port\":\"9090\"");
+    fill(bench, live, from, to);
     mem_free(live);
-    snprintf(path, sizeof path, PODS "/pod-%d", i);
     CALLGRIND_TOGGLE_COLLECT;
     ask(bench, "PUT", path, "application/json");
+}
+
+static void update(struct bench *bench, int i) {
+    char path[128];
+    snprintf(path, sizeof path, PODS "/pod-%d", i);
+    change(bench, path, "\"prometheus.io/port\":\"8080\"", "\"prometheus.io/port\":\"9090\"");
 }
 
 static void patch_status(struct bench *bench, int i) {
@@ -151,8 +158,7 @@ static void apply(struct bench *bench, int i, int replicas) {
     char *named = strbuf_take(&bench->body);
     fill(bench, named, "\"REPLICAS\"", text);
     mem_free(named);
-    snprintf(path, sizeof path,
-             "/apis/apps/v1/namespaces/shop/deployments/%s?fieldManager=bench&force=true", name);
+    snprintf(path, sizeof path, APPLIED "/%s?fieldManager=bench&force=true", name);
     ask(bench, "PATCH", path, "application/apply-patch+yaml");
 }
 
@@ -162,6 +168,55 @@ static void apply_changed(struct bench *bench, int i) {
 
 static void apply_same(struct bench *bench, int i) {
     apply(bench, i, 7);
+}
+
+static void patch_deployment(struct bench *bench, int i) {
+    char path[128];
+    strbuf_clear(&bench->body);
+    strbuf_printf(&bench->body,
+                  "{\"status\":{\"observedGeneration\":%d,\"replicas\":3,\"updatedReplicas\":3,"
+                  "\"readyReplicas\":%d,\"availableReplicas\":%d,\"conditions\":[{\"type\":"
+                  "\"Available\",\"status\":\"True\",\"reason\":\"MinimumReplicasAvailable\","
+                  "\"lastTransitionTime\":\"2026-01-01T00:00:00Z\"}]}}",
+                  i, i % 3, i % 3);
+    snprintf(path, sizeof path, APPLIED "/web-%d/status", i % APPS);
+    ask(bench, "PATCH", path, "application/merge-patch+json");
+}
+
+/* As `kubectl run` sends it, with --port, --env and --labels. */
+static void create_small(struct bench *bench, int i) {
+    strbuf_clear(&bench->body);
+    strbuf_printf(&bench->body,
+                  "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"run-%d\","
+                  "\"creationTimestamp\":null,\"labels\":{\"app.kubernetes.io/name\":\"web\","
+                  "\"app.kubernetes.io/part-of\":\"shop\"}},\"spec\":{\"containers\":[{\"name\":"
+                  "\"run-%d\",\"image\":\"registry.example.com/shop/web:1.27.3\",\"ports\":["
+                  "{\"containerPort\":8080}],\"env\":[{\"name\":\"DATABASE_HOST\",\"value\":"
+                  "\"db.shop.svc.cluster.local\"},{\"name\":\"LOG_LEVEL\",\"value\":\"info\"}],"
+                  "\"resources\":{}}],\"restartPolicy\":\"Always\",\"dnsPolicy\":"
+                  "\"ClusterFirst\"},\"status\":{}}",
+                  i, i);
+    ask(bench, "POST", PODS, "application/json");
+}
+
+static void create_map(struct bench *bench, int i) {
+    strbuf_clear(&bench->body);
+    strbuf_printf(&bench->body,
+                  "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":"
+                  "\"map-%d\",\"labels\":{\"app.kubernetes.io/name\":\"web\","
+                  "\"app.kubernetes.io/part-of\":\"shop\"}},\"data\":{\"mode\":\"production\","
+                  "\"application.properties\":\"",
+                  i);
+    for (int line = 0; line < 18; line++)
+        strbuf_printf(&bench->body, "shop.feature.%02d.endpoint=http://svc-%02d:80\\n", line, line);
+    strbuf_adds(&bench->body, "\"}}");
+    ask(bench, "POST", MAPS, "application/json");
+}
+
+static void update_map(struct bench *bench, int i) {
+    char path[128];
+    snprintf(path, sizeof path, MAPS "/map-%d", i);
+    change(bench, path, "\"mode\":\"production\"", "\"mode\":\"maintenance\"");
 }
 
 static void measure(struct bench *bench, const char *what, int count,
@@ -183,6 +238,10 @@ static void measure_all(struct bench *bench, int count) {
     measure(bench, "patch an annotation", count, patch_merge);
     measure(bench, "apply a Deployment, changed", count, apply_changed);
     measure(bench, "apply a Deployment, as it was", count, apply_same);
+    measure(bench, "patch its status, some 300 bytes", count, patch_deployment);
+    measure(bench, "create a Pod as `kubectl run` sends it", count, create_small);
+    measure(bench, "create a ConfigMap of 1 KB", count, create_map);
+    measure(bench, "update it: a key of its data", count, update_map);
 }
 
 int main(int argc, char **argv) {
