@@ -27,6 +27,21 @@ var deployment string
 
 const configMap = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"watched"},"data":{"n":"%d"}}`
 
+// What `kubectl run` sends with --port, --env and --labels; a ConfigMap of 1 KB; what a controller says of a Deployment.
+const runPod = `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"run-%[1]d","creationTimestamp":null,"labels":{` +
+	`"app.kubernetes.io/name":"web","app.kubernetes.io/part-of":"shop"}},"spec":{"containers":[{"name":"run-%[1]d",` +
+	`"image":"registry.example.com/shop/web:1.27.3","ports":[{"containerPort":8080}],"env":[{"name":"DATABASE_HOST",` +
+	`"value":"db.shop.svc.cluster.local"},{"name":"LOG_LEVEL","value":"info"}],"resources":{}}],` +
+	`"restartPolicy":"Always","dnsPolicy":"ClusterFirst"},"status":{}}`
+
+const settings = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"map-%d","labels":{` +
+	`"app.kubernetes.io/name":"web","app.kubernetes.io/part-of":"shop"}},"data":{"mode":"%s",` +
+	`"application.properties":"%s"}}`
+
+const available = `{"status":{"observedGeneration":%d,"replicas":3,"updatedReplicas":3,"readyReplicas":%[2]d,` +
+	`"availableReplicas":%[2]d,"conditions":[{"type":"Available","status":"True","reason":` +
+	`"MinimumReplicasAvailable","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`
+
 func fail(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "requests: "+format+"\n", args...)
 	os.Exit(1)
@@ -217,5 +232,23 @@ func main() {
 	})
 	b.measure("apply a Deployment, changed", *count, func(c *http.Client, i int) { apply(c, i, i) })
 	b.measure("apply a Deployment, as it was", *count, func(c *http.Client, i int) { apply(c, i%*connections, 7) })
+	b.measure("patch its status, some 300 bytes", *count, func(c *http.Client, i int) {
+		path := fmt.Sprintf("%s/web-%d/status", apps, i%*connections)
+		b.ask(c, "PATCH", path, "application/merge-patch+json", fmt.Sprintf(available, i, i%3))
+	})
+	b.measure("create a Pod as kubectl run does", *count, func(c *http.Client, i int) {
+		b.ask(c, "POST", core+"/bench/pods", json, fmt.Sprintf(runPod, i))
+	})
+	lines := ""
+	for i := range 18 {
+		lines += fmt.Sprintf(`shop.feature.%02[1]d.endpoint=http://svc-%02[1]d:80\n`, i)
+	}
+	b.measure("create a ConfigMap of 1 KB", *count, func(c *http.Client, i int) {
+		b.ask(c, "POST", core+"/shop/configmaps", json, fmt.Sprintf(settings, i, "production", lines))
+	})
+	b.measure("update it", *count, func(c *http.Client, i int) {
+		path := fmt.Sprintf("%s/shop/configmaps/map-%d", core, i)
+		b.ask(c, "PUT", path, json, fmt.Sprintf(settings, i, "maintenance", lines))
+	})
 	b.watches(*count/20, 50)
 }
