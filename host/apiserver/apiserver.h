@@ -46,6 +46,8 @@ struct api_handler { /* the front's; may be called during apiserver_serve() or l
     void (*begin)(void *context, int status, const struct http_header *headers);
     void (*send)(void *context, struct str bytes); /* 0..n times */
     void (*end)(void *context);                    /* once, last; the exchange is no more */
+    /* The same as `send` of bytes that may be taken over; NULL: they are sent. */
+    void (*take)(void *context, struct strbuf *bytes);
 };
 /* NULL when the answer has been given whole already. */
 struct api_exchange *apiserver_serve(struct apiserver *server, const struct api_request *request,

@@ -73,54 +73,88 @@ json_t *document_of_object(const struct dag *dag, struct fieldset_known *known, 
     return part_of(dag, known, node, known ? DOCUMENT_OBJECT : DOCUMENT_OTHER);
 }
 
-static void write_metadata(struct json_writer *writer, const struct dag *dag, node_t metadata,
-                           const char *resource_version) {
-    bool written = false;
-    json_write_object_begin(writer);
+struct writing {
+    struct json_writer *writer;
+    const struct dag *dag;
+    const struct document_form *form;
+};
+
+static void write_part(const struct writing *writing, node_t node, enum document_part part);
+
+static void write_metadata(const struct writing *writing, node_t metadata) {
+    const struct dag *dag = writing->dag;
+    const char *version = writing->form->resource_version;
+    json_write_object_begin(writing->writer);
     for (size_t i = 0; i < node_count(dag, metadata); i++) {
         struct str key = node_key_at(dag, metadata, i);
-        json_write_key(writer, key);
-        if (str_is(key, "resourceVersion")) {
-            json_write_string(writer, str_of(resource_version));
-            written = true;
-        } else {
-            node_write(dag, node_at(dag, metadata, i), writer);
-        }
+        bool replaced = version && str_is(key, "resourceVersion");
+        json_write_key(writing->writer, key);
+        if (replaced)
+            json_write_string(writing->writer, str_of(version));
+        else
+            write_part(writing, node_at(dag, metadata, i), document_member(DOCUMENT_METADATA, key));
     }
-    if (!written)
-        json_write_key_string(writer, "resourceVersion", str_of(resource_version));
-    json_write_object_end(writer);
+    if (version && node_get(dag, metadata, str_of("resourceVersion")) == NODE_NONE)
+        json_write_key_string(writing->writer, "resourceVersion", str_of(version));
+    json_write_object_end(writing->writer);
 }
 
-static void write_member(struct json_writer *writer, const struct dag *dag, struct str key,
-                         node_t value, const struct document_form *form) {
+static void write_entry(const struct writing *writing, node_t entry) {
+    json_write_object_begin(writing->writer);
+    for (size_t i = 0; i < node_count(writing->dag, entry); i++) {
+        struct str key = node_key_at(writing->dag, entry, i);
+        json_write_key(writing->writer, key);
+        write_part(writing, node_at(writing->dag, entry, i), document_member(DOCUMENT_ENTRY, key));
+    }
+    json_write_object_end(writing->writer);
+}
+
+static void write_entries(const struct writing *writing, node_t entries) {
+    json_write_array_begin(writing->writer);
+    for (size_t i = 0; i < node_count(writing->dag, entries); i++)
+        write_part(writing, node_at(writing->dag, entries, i), DOCUMENT_ENTRY);
+    json_write_array_end(writing->writer);
+}
+
+static void write_part(const struct writing *writing, node_t node, enum document_part part) {
+    enum node_type type = node_type(writing->dag, node);
+    struct str known = {0};
+    if (part == DOCUMENT_FIELDS)
+        known = fieldset_known_node_text(writing->form->known, node);
+    if (known.data)
+        json_write_raw(writing->writer, known);
+    else if (part == DOCUMENT_METADATA && type == NODE_OBJECT)
+        write_metadata(writing, node);
+    else if (part == DOCUMENT_ENTRIES && type == NODE_ARRAY)
+        write_entries(writing, node);
+    else if (part == DOCUMENT_ENTRY && type == NODE_OBJECT)
+        write_entry(writing, node);
+    else
+        node_write(writing->dag, node, writing->writer);
+}
+
+static void write_member(const struct writing *writing, struct str key, node_t value) {
+    const struct document_form *form = writing->form;
     bool type = str_is(key, "kind") || str_is(key, "apiVersion"), meta = str_is(key, "metadata");
     if ((type && form->bare) || (form->partial && !meta))
         return;
-    json_write_key(writer, key);
+    json_write_key(writing->writer, key);
     if (form->api_version && str_is(key, "apiVersion"))
-        json_write_string(writer, str_of(form->api_version));
-    else if (meta && form->resource_version)
-        write_metadata(writer, dag, value, form->resource_version);
+        json_write_string(writing->writer, str_of(form->api_version));
     else
-        node_write(dag, value, writer);
+        write_part(writing, value, document_member(DOCUMENT_OBJECT, key));
 }
 
 void document_write(struct json_writer *writer, const struct dag *dag, node_t node,
                     const struct document_form *form) {
-    if (form->api_version &&
-        node_is(dag, node_get(dag, node, str_of("apiVersion")), form->api_version) && !form->bare &&
-        !form->partial && !form->resource_version) {
-        node_write(dag, node, writer);
-        return;
-    }
+    struct writing writing = {writer, dag, form};
     json_write_object_begin(writer);
     if (form->partial && !form->bare) {
         json_write_key_string(writer, "kind", str_of("PartialObjectMetadata"));
         json_write_key_string(writer, "apiVersion", str_of("meta.k8s.io/v1"));
     }
     for (size_t i = 0; i < node_count(dag, node); i++)
-        write_member(writer, dag, node_key_at(dag, node, i), node_at(dag, node, i), form);
+        write_member(&writing, node_key_at(dag, node, i), node_at(dag, node, i));
     json_write_object_end(writer);
 }
 

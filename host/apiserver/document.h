@@ -45,6 +45,7 @@ struct document_form {            /* zeroed: as stored */
     const char *resource_version; /* the same */
     bool partial;                 /* as PartialObjectMetadata */
     bool bare;                    /* without apiVersion and kind, as items of built-in lists are */
+    const struct fieldset_known *known; /* NULL: none; borrowed */
 };
 void document_write(struct json_writer *writer, const struct dag *dag, node_t node,
                     const struct document_form *form);

@@ -23,7 +23,7 @@ static void on_end(void *context) {
 
 int errand_start(struct apiserver *server, struct errand *errand,
                  const struct errand_order *order) {
-    static const struct api_handler handler = {on_begin, on_send, on_end};
+    static const struct api_handler handler = {on_begin, on_send, on_end, NULL};
     struct strbuf body = {0};
     if (order->body)
         document_text(order->body, &body);

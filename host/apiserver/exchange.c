@@ -163,6 +163,16 @@ void exchange_answer(struct api_exchange *x, int status, const char *content_typ
     exchange_end(x);
 }
 
+static void answer_whole_text(struct api_exchange *x, int status, const char *content_type,
+                              struct strbuf *text) {
+    exchange_begin(x, status, content_type);
+    if (x->handler.take && !x->gone && strcmp(x->request.method, "HEAD") != 0)
+        x->handler.take(x->context, text);
+    else if (strcmp(x->request.method, "HEAD") != 0)
+        exchange_send(x, strbuf_view(text));
+    exchange_end(x);
+}
+
 static void answer_nomem(struct api_exchange *x) {
     static const char body[] =
         "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
@@ -192,8 +202,7 @@ void exchange_answer_text(struct api_exchange *x, int status, struct strbuf *tex
     if (text->failed)
         answer_nomem(x);
     else
-        exchange_answer(x, status, yaml ? "application/yaml" : "application/json",
-                        strbuf_view(text));
+        answer_whole_text(x, status, yaml ? "application/yaml" : "application/json", text);
     strbuf_finish(text);
 }
 
@@ -227,7 +236,8 @@ void exchange_answer_node(struct api_exchange *x, int status, node_t node) {
                      answer_converted);
         return;
     }
-    struct document_form form = {.api_version = kind ? kind->api_version : NULL,
+    struct document_form form = {.known = x->server->known,
+                                 .api_version = kind ? kind->api_version : NULL,
                                  .partial = x->request.form == FORM_PARTIAL};
     json_writer_init(&writer, &text);
     if (rest_table_has(x, node))

@@ -95,6 +95,11 @@ struct str fieldset_known_text(const struct fieldset_known *known, const json_t 
     return form ? form->form.text : (struct str){0};
 }
 
+struct str fieldset_known_node_text(const struct fieldset_known *known, node_t fields) {
+    const struct known_form *form = known ? map_get(&known->nodes, node_key(&fields)) : NULL;
+    return form ? form->form.text : (struct str){0};
+}
+
 node_t fieldset_known_node(const struct fieldset_known *known, const json_t *document) {
     const struct known_form *form = find(known, document);
     return form ? form->node : NODE_NONE;

@@ -31,6 +31,8 @@ struct fieldset_form {
 struct fieldset_form *fieldset_known_form(struct fieldset_known *known, const json_t *document);
 /* The text of a document that came from here, or one without data. */
 struct str fieldset_known_text(const struct fieldset_known *known, const json_t *document);
+/* The same of a node. */
+struct str fieldset_known_node_text(const struct fieldset_known *known, node_t fields);
 /* The node of a document that came from here, lent; NODE_NONE: it did not, or was never bound. */
 node_t fieldset_known_node(const struct fieldset_known *known, const json_t *document);
 void fieldset_known_bind(struct fieldset_known *known, const json_t *document, node_t node);

@@ -43,6 +43,11 @@ static void on_send(void *context, struct str bytes) {
     server_send(visit->request, bytes);
 }
 
+static void on_take(void *context, struct strbuf *bytes) {
+    struct visit *visit = context;
+    server_take(visit->request, bytes);
+}
+
 static void on_end(void *context) {
     struct visit *visit = context;
     server_end(visit->request);
@@ -74,7 +79,7 @@ static const char *header(struct server_request *request, const char *name) {
 
 static void *pass_on(struct front *front, struct server_request *request,
                      const struct server_exchange *exchange, const struct front_user *user) {
-    static const struct api_handler handler = {on_begin, on_send, on_end};
+    static const struct api_handler handler = {on_begin, on_send, on_end, on_take};
     struct api_request asked = {.method = exchange->method,
                                 .path = exchange->raw_path,
                                 .query = exchange->query,

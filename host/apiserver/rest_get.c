@@ -45,20 +45,20 @@ void rest_get(struct api_exchange *x) {
 
 struct listing {
     struct api_exchange *x;
-    json_t *objects; /* owned; what is to be converted; NULL: `items` are written at once */
+    json_t *objects; /* owned; what is to be converted; NULL: items are written at once */
+    bool failed;     /* no memory for them */
     struct choice choice;
     struct document_form form;
-    struct strbuf items;
-    struct json_writer writer;
-    uint64_t revision;    /* 0: now */
-    char *start;          /* owned: "ns/name" to go on after, or NULL */
-    struct strbuf last;   /* the last one listed, "ns/name" */
-    int64_t listed, left; /* left: matches that did not fit */
+    struct json_writer writer; /* of the answer */
+    uint64_t revision;         /* 0: now */
+    char *start;               /* owned: "ns/name" to go on after, or NULL */
+    struct strbuf last;        /* the last one that the limit lets in, "ns/name" */
+    int64_t counted, left;     /* left: matches that do not fit */
+    int64_t listed;
 };
 
 static void listing_finish(struct listing *listing) {
     choice_finish(&listing->choice);
-    strbuf_finish(&listing->items);
     strbuf_finish(&listing->last);
     mem_free(listing->start);
     json_decref(listing->objects);
@@ -81,28 +81,38 @@ static void write_item(struct listing *listing, node_t node) {
 static void keep_item(struct listing *listing, node_t node) {
     json_t *object = document_of(listing->x->server->dag, node);
     if (object == NULL || json_array_append_new(listing->objects, object) < 0)
-        listing->items.failed = true;
+        listing->failed = true;
 }
 
 static bool list_item(void *context, const struct storage_item *item) {
     struct listing *listing = context;
     struct api_exchange *x = listing->x;
-    int64_t limit = x->request.limit;
     if (!choice_has(&listing->choice, x->server->dag, &item->key, item->node))
         return true;
-    if (limit > 0 && listing->listed == limit) {
-        listing->left++;
-        return listing->choice.labels == NULL && listing->choice.fields == NULL;
-    }
+    if (x->request.limit > 0 && listing->listed == x->request.limit)
+        return false;
     if (listing->objects)
         keep_item(listing, item->node);
     else
         write_item(listing, item->node);
     listing->listed++;
-    strbuf_clear(&listing->last);
-    strbuf_printf(&listing->last, STR_FORMAT "/" STR_FORMAT, STR_ARG(item->key.ns),
-                  STR_ARG(item->key.name));
-    return !listing->items.failed;
+    return !listing->failed;
+}
+
+/* What stands before the items tells what will not be among them. */
+static bool count_item(void *context, const struct storage_item *item) {
+    struct listing *listing = context;
+    struct api_exchange *x = listing->x;
+    if (!choice_has(&listing->choice, x->server->dag, &item->key, item->node))
+        return true;
+    if (listing->counted == x->request.limit) {
+        listing->left++;
+        return listing->choice.labels == NULL && listing->choice.fields == NULL;
+    }
+    if (++listing->counted == x->request.limit)
+        strbuf_printf(&listing->last, STR_FORMAT "/" STR_FORMAT, STR_ARG(item->key.ns),
+                      STR_ARG(item->key.name));
+    return true;
 }
 
 /* {"v":"meta.k8s.io/v1","rv":7,"start":"ns/name"} in base64 for URLs. */
@@ -253,57 +263,70 @@ static void write_list_type(struct api_exchange *x, struct json_writer *writer) 
         str_of(x->request.form == FORM_OBJECT ? x->kind->api_version : "meta.k8s.io/v1"));
 }
 
-static void write_list(struct api_exchange *x, const struct listing *listing, struct strbuf *text) {
+static void write_head(struct listing *listing, struct strbuf *text) {
+    struct api_exchange *x = listing->x;
+    struct json_writer *writer = &listing->writer;
     bool table = x->request.form == FORM_TABLE;
-    struct json_writer writer;
-    json_writer_init(&writer, text);
-    json_write_object_begin(&writer);
-    write_list_type(x, &writer);
-    write_list_metadata(listing, &writer);
+    json_writer_init(writer, text);
+    json_write_object_begin(writer);
+    write_list_type(x, writer);
+    write_list_metadata(listing, writer);
     if (table) {
-        json_write_key(&writer, str_of("columnDefinitions"));
-        rest_table_columns(x, &writer);
+        json_write_key(writer, str_of("columnDefinitions"));
+        rest_table_columns(x, writer);
     }
-    json_write_key(&writer, str_of(table ? "rows" : "items"));
-    json_write_raw(&writer, strbuf_view(&listing->items));
-    json_write_object_end(&writer);
-    text->failed |= listing->items.failed;
+    json_write_key(writer, str_of(table ? "rows" : "items"));
+    json_write_array_begin(writer);
 }
 
-static int list(struct api_exchange *x, struct listing *listing) {
+static void write_tail(struct listing *listing) {
+    json_write_array_end(&listing->writer);
+    json_write_object_end(&listing->writer);
+    listing->writer.buf->failed |= listing->failed || listing->last.failed;
+}
+
+static int each_item(struct listing *listing,
+                     bool (*each)(void *context, const struct storage_item *item)) {
+    struct api_exchange *x = listing->x;
     struct error err;
     struct storage_key after = {0};
-    if (check_options(x) < 0 || parse_start(x, listing) < 0 ||
-        choice_parse(x, &listing->choice) < 0)
-        return -1;
     if (listing->start) {
         const char *slash = strchr(listing->start, '/');
         after.ns = str_n(listing->start, (size_t)(slash - listing->start));
         after.name = str_of(slash + 1);
     }
-    int rc =
-        storage_list(x->server->storage, x->kind->resource->id, listing->choice.ns,
-                     listing->start ? &after : NULL, listing->revision, list_item, listing, &err);
+    int rc = storage_list(x->server->storage, x->kind->resource->id, listing->choice.ns,
+                          listing->start ? &after : NULL, listing->revision, each, listing, &err);
     if (rc == ERROR_GONE)
         return refuse_gone(x, listing);
     return rc < 0 ? exchange_error(x, &err) : 0;
 }
 
+static int list_prepare(struct api_exchange *x, struct listing *listing) {
+    if (check_options(x) < 0 || parse_start(x, listing) < 0 ||
+        choice_parse(x, &listing->choice) < 0)
+        return -1;
+    return x->request.limit > 0 ? each_item(listing, count_item) : 0;
+}
+
 static struct document_form form_of(const struct api_exchange *x) {
     enum answer_form form = x->request.form;
-    return (struct document_form){.api_version = x->kind->api_version,
+    return (struct document_form){.known = x->server->known,
+                                  .api_version = x->kind->api_version,
                                   .partial = form == FORM_PARTIAL,
                                   .bare = x->kind->resource->builtin && form == FORM_OBJECT};
 }
 
 int rest_list_text(struct api_exchange *x, struct strbuf *text) {
     struct listing listing = {.x = x, .form = form_of(x)};
-    json_writer_init(&listing.writer, &listing.items);
-    json_write_array_begin(&listing.writer);
-    int rc = list(x, &listing);
-    json_write_array_end(&listing.writer);
-    if (rc == 0)
-        write_list(x, &listing, text);
+    int rc = list_prepare(x, &listing);
+    if (rc == 0) {
+        write_head(&listing, text);
+        rc = each_item(&listing, list_item);
+        write_tail(&listing);
+    }
+    if (rc < 0)
+        strbuf_finish(text);
     listing_finish(&listing);
     return rc;
 }
@@ -318,7 +341,7 @@ static void write_object(struct listing *listing, const json_t *object) {
     node_t node = text.failed ? NODE_NONE : dag_parse(dag, strbuf_view(&text), 0, &err);
     strbuf_finish(&text);
     if (node == NODE_NONE)
-        listing->items.failed = true;
+        listing->failed = true;
     else
         write_item(listing, node);
     node_unref(dag, node);
@@ -330,13 +353,11 @@ static void list_converted(struct api_exchange *x, json_t *converted) {
     json_t *object;
     size_t i;
     listing->form = form_of(x); /* the kind may lie elsewhere by now */
-    json_writer_init(&listing->writer, &listing->items);
-    json_write_array_begin(&listing->writer);
+    write_head(listing, &text);
     json_array_foreach(converted, i, object) {
         write_object(listing, object);
     }
-    json_write_array_end(&listing->writer);
-    write_list(x, listing, &text);
+    write_tail(listing);
     exchange_answer_text(x, 200, &text);
 }
 
@@ -348,8 +369,10 @@ static void list_through_webhook(struct api_exchange *x) {
     if (listing == NULL || listing->objects == NULL)
         rc = exchange_nomem(x);
     if (rc == 0)
-        rc = list(x, listing);
-    if (rc == 0 && listing->items.failed)
+        rc = list_prepare(x, listing);
+    if (rc == 0)
+        rc = each_item(listing, list_item);
+    if (rc == 0 && listing->failed)
         rc = exchange_nomem(x);
     if (rc < 0)
         exchange_fail(x);

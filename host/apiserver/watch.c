@@ -52,7 +52,8 @@ static void event_begin(struct json_writer *writer, struct strbuf *text, const c
 static void send_now(struct watch *watch, const char *type, node_t node, const char *revision) {
     struct strbuf text = {0};
     struct json_writer writer;
-    struct document_form form = {.api_version = watch->api_version,
+    struct document_form form = {.known = watch->x->server->known,
+                                 .api_version = watch->api_version,
                                  .resource_version = revision,
                                  .partial = watch->x->request.form == FORM_PARTIAL};
     event_begin(&writer, &text, type);

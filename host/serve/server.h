@@ -84,7 +84,9 @@ void server_each_header(struct server_request *request, const char *name,
 void server_begin(struct server_request *request, int status,
                   const struct server_header *headers);             /* copied; end with {0} */
 void server_send(struct server_request *request, struct str bytes); /* 0..n times; copied */
-void server_end(struct server_request *request);                    /* the request is no more */
+/* The same, taken over where nothing is before them; the buffer is the caller's to finish still. */
+void server_take(struct server_request *request, struct strbuf *bytes);
+void server_end(struct server_request *request); /* the request is no more */
 
 struct server_tls {
     const char *cert_pem, *key_pem;

@@ -253,22 +253,46 @@ static void log_slow(const struct server_request *request) {
         log_emit(log, LOG_WARN, fields, "a client that does not read its stream is cut off");
 }
 
-void server_send(struct server_request *request, struct str bytes) {
+/* Says whether there may be more to send. */
+static bool check_slow(struct server_request *request) {
     struct stream *stream = request->stream;
-    if (stream->cut || bytes.len == 0)
-        return;
     size_t wish = request->server ? request->server->options.unsent_limit : 0;
-    if (unsent(stream) - stream->opening > (wish ? wish : UNSENT_LIMIT)) {
-        log_slow(request);
-        cut_off(request);
-        return;
-    }
-    strbuf_add(&stream->unsent, bytes.data, bytes.len);
+    if (stream->cut)
+        return false;
+    if (unsent(stream) - stream->opening <= (wish ? wish : UNSENT_LIMIT))
+        return true;
+    log_slow(request);
+    cut_off(request);
+    return false;
+}
+
+static void added(struct server_request *request) {
+    struct stream *stream = request->stream;
     if (stream->unsent.failed)
         cut_off(request);
     else if (!stream->started)
         stream->opening = unsent(stream);
     server_wake(request);
+}
+
+void server_send(struct server_request *request, struct str bytes) {
+    if (bytes.len == 0 || !check_slow(request))
+        return;
+    strbuf_add(&request->stream->unsent, bytes.data, bytes.len);
+    added(request);
+}
+
+void server_take(struct server_request *request, struct strbuf *bytes) {
+    struct stream *stream = request->stream;
+    if (unsent(stream) > 0 || bytes->len == 0 || stream->cut) {
+        server_send(request, strbuf_view(bytes));
+        return;
+    }
+    strbuf_finish(&stream->unsent);
+    stream->unsent = *bytes;
+    stream->at = 0;
+    *bytes = (struct strbuf){0};
+    added(request);
 }
 
 void server_end(struct server_request *request) {

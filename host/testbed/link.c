@@ -176,7 +176,7 @@ static void after_write(struct exchange *x) {
 }
 
 static void ask(struct exchange *x, const struct http_request *request) {
-    static const struct api_handler handler = {on_begin, on_send, on_end};
+    static const struct api_handler handler = {on_begin, on_send, on_end, NULL};
     static const char *const groups[] = {"system:serviceaccounts", "system:authenticated",
                                          "system:masters", NULL};
     const char *mark = strchr(x->target, '?');

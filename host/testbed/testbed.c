@@ -128,7 +128,7 @@ static void on_end(void *context) {
 
 int testbed_call(struct testbed *testbed, const struct testbed_request *request,
                  struct testbed_answer *ret, struct error *err) {
-    static const struct api_handler handler = {on_begin, on_send, on_end};
+    static const struct api_handler handler = {on_begin, on_send, on_end, NULL};
     static const char *const groups[] = {"system:masters", "system:authenticated", NULL};
     struct call call = {.answer = ret};
     struct api_request asked = {.method = request->method,

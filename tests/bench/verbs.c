@@ -45,7 +45,7 @@ static void end(void *context) {
 }
 
 static void ask(struct bench *bench, const char *method, const char *path, const char *type) {
-    static const struct api_handler handler = {begin, send, end};
+    static const struct api_handler handler = {begin, send, end, NULL};
     const char *query = strchr(path, '?');
     struct api_request request = {.method = method,
                                   .path =

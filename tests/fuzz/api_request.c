@@ -52,7 +52,7 @@ static void take_line(struct str *rest, char line[MAX_LINE]) {
 }
 
 static void serve(struct apiserver *server, struct str text, struct answer *answer) {
-    static const struct api_handler handler = {begin, send_bytes, end};
+    static const struct api_handler handler = {begin, send_bytes, end, NULL};
     char method[MAX_LINE], path[MAX_LINE], type[MAX_LINE], accept[MAX_LINE];
     take_line(&text, method);
     take_line(&text, path);

@@ -51,7 +51,7 @@ static void end(void *context) {
 }
 
 static struct result serve(struct api_client *client, const struct request *from) {
-    static const struct api_handler handler = {begin, send_nothing, end};
+    static const struct api_handler handler = {begin, send_nothing, end, NULL};
     struct result result = {0};
     const char *query = strchr(from->path, '?');
     struct api_request request = {

@@ -116,7 +116,7 @@ json_t *api_call(struct api_client *client, const char *method, const char *path
 
 json_t *api_call_bytes(struct api_client *client, const char *method, const char *path,
                        const char *content_type, struct str body) {
-    static const struct api_handler handler = {call_begin, call_send, call_end};
+    static const struct api_handler handler = {call_begin, call_send, call_end, NULL};
     struct call call = {.client = client};
     struct api_request request = request_of(client, method, path, content_type, body);
     strbuf_clear(&client->warnings);
@@ -194,7 +194,7 @@ void stream_open(struct api_client *client, struct api_stream *stream, const cha
 
 void stream_ask(struct api_client *client, struct api_stream *stream, const char *method,
                 const char *path, const char *content_type, const char *body) {
-    static const struct api_handler handler = {stream_begin, stream_send, stream_end};
+    static const struct api_handler handler = {stream_begin, stream_send, stream_end, NULL};
     struct api_request request = request_of(client, method, path, content_type, str_of(body));
     *stream = (struct api_stream){0};
     stream->exchange = apiserver_serve(client->server, &request, &handler, stream);
