@@ -77,6 +77,29 @@ static void stream_that_is_known_whole_has_its_length(void **state) {
     desk_close(&desk);
 }
 
+static void stream_takes_over_what_nothing_is_before(void **state) {
+    (void)state;
+    struct desk desk;
+    struct client client;
+    struct strbuf first = {0}, second = {0};
+    strbuf_adds(&first, "taken, ");
+    strbuf_adds(&second, "and copied");
+    desk_open(&desk, clock_real(), NULL);
+    client_open(&client, desk.server, NULL, HEAD("GET", "/later") "\r\n");
+    desk_expect_streams(&desk, &client, 1);
+    desk_begin(desk.streams[0].request, 200);
+    server_take(desk.streams[0].request, &first);
+    server_take(desk.streams[0].request, &second);
+    assert_null(first.data);
+    assert_non_null(second.data);
+    desk_end(&desk, 0);
+    client_expect_count(desk.loop, &client, "\r\n\r\ntaken, and copied", 1);
+    strbuf_finish(&first);
+    strbuf_finish(&second);
+    client_close(&client);
+    desk_close(&desk);
+}
+
 static void stream_goes_on_as_long_as_it_is_fed(void **state) {
     (void)state;
     struct desk desk;
@@ -222,6 +245,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stream_takes_any_method_and_path),
         cmocka_unit_test(stream_that_is_known_whole_has_its_length),
+        cmocka_unit_test(stream_takes_over_what_nothing_is_before),
         cmocka_unit_test(stream_goes_on_as_long_as_it_is_fed),
         cmocka_unit_test(head_of_a_stream_is_only_a_head),
         cmocka_unit_test(stream_body_beyond_the_limit_is_refused),
