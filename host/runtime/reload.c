@@ -89,6 +89,15 @@ static void take_entry(struct reload *reload, const char *name, struct source_en
     }
 }
 
+static void tell_polling(struct reload *reload) {
+    bool polls = folder_watch_polls(reload->watch);
+    if (polls && !reload->polls)
+        log_warn(reload->host->log,
+                 "the system allows no more inotify watches (fs.inotify.max_user_watches): changes "
+                 "of controller files are looked for every 2 s");
+    reload->polls = polls;
+}
+
 int reload_scan(struct reload *reload, struct error *err) {
     struct source_set set = {0};
     struct list *link, *next;
@@ -106,6 +115,7 @@ int reload_scan(struct reload *reload, struct error *err) {
     if (rc == 0 && !reload->scanned && set.by_name.count == 0)
         log_info(reload->host->log, "there is no controller file yet; one that comes is loaded");
     reload->scanned = true;
+    tell_polling(reload);
     source_set_finish(&set);
     reload->host->changed(reload->host);
     return rc;

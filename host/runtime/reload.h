@@ -43,6 +43,7 @@ struct reload {
     struct list controllers; /* struct controller.link */
     struct loop_timer rescan;
     bool scanned; /* once at least */
+    bool polls;   /* said that folders are polled */
     uint64_t swaps, failures;
     uint64_t last_swap_ns; /* how long the last one took from notice to live */
     void (*on_outcome)(struct reload *reload, struct slot *slot, bool ok);

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "runtime/reload.h"
 #include "runtime/telemetry_internal.h"
 #include "json/scan.h"
 
@@ -80,12 +79,6 @@ void telemetry_skipped(struct telemetry *telemetry, const char *controller) {
 
 void telemetry_reload(struct telemetry *telemetry, const char *file, bool ok) {
     const char *const name[] = {file, NULL};
-    bool polls = folder_watch_polls(telemetry->host->reload->watch);
-    if (polls && !telemetry->polls)
-        log_warn(telemetry->host->log,
-                 "the system allows no more inotify watches (fs.inotify.max_user_watches): changes "
-                 "of controller files are looked for every 2 s");
-    telemetry->polls = polls;
     metric_record(telemetry->families[LOADS], 1, name);
     metric_record(telemetry->families[LOAD_FAILURES], !ok, name);
 }

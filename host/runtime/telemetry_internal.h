@@ -67,7 +67,6 @@ struct telemetry {
     struct metric *families[FAMILIES];
     char *server; /* host of the API server's URL */
     double started;
-    bool polls; /* said that folders are polled */
 };
 
 /* For metrics_add_collector(): what is read when somebody scrapes. */
