@@ -53,12 +53,10 @@ bool patch_fits(const json_t *value, size_t levels) {
     for (size_t i = 0; array && i < json_array_size(value); i++)
         if (!patch_fits(json_array_get(value, i), levels - 1))
             return false;
-    const char *key;
-    json_t *member;
-    json_object_foreach((json_t *)value, key, member) {
-        if (!patch_fits(member, levels - 1))
+    void *at = json_object_iter((json_t *)value);
+    for (; at; at = json_object_iter_next((json_t *)value, at))
+        if (!patch_fits(json_object_iter_value(at), levels - 1))
             return false;
-    }
     return true;
 }
 

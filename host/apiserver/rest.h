@@ -134,7 +134,10 @@ void admission_pass(struct api_exchange *x, enum admission_phase phase,
 void write_create(struct api_exchange *x); /* change.now is set and pruned */
 /* 0, or -1 when `given` names a uid that is not that of the live object. */
 int write_check_uid(struct api_exchange *x, const json_t *given, const json_t *live);
-void write_update(struct api_exchange *x);                /* change.compute is set */
+void write_update(struct api_exchange *x); /* change.compute is set */
+/* Of a PUT whose body is read, but not accepted yet: what it shares with the live object needs no
+ * second look. Fails later, when it does. */
+void write_expect(struct api_exchange *x);
 int write_load(struct api_exchange *x, node_t *ret_node); /* the live object into change.old */
 /* Then: goes on when change.old is in the version that was asked for. */
 void write_convert(struct api_exchange *x, void (*then)(struct api_exchange *x));

@@ -5,7 +5,10 @@
 
 static int read_body(struct api_exchange *x) {
     struct change *change = &x->change;
-    return body_parse(x, &change->body) < 0 ? -1 : body_accept(x, x->kind, change->body);
+    if (body_parse(x, &change->body) < 0)
+        return -1;
+    write_expect(x);
+    return body_accept(x, x->kind, change->body);
 }
 
 /* The body is the new object; when that has lost against another, it is read again. */

@@ -88,7 +88,7 @@ static const struct schema *target_of(struct schema_reference *reference) {
     return target;
 }
 
-const struct schema *schema_follow_reference(const struct schema *schema) {
+const struct schema *schema_follow_far(const struct schema *schema) {
     for (int hops = 0; schema && schema->reference; hops++) {
         if (hops == MOST_HOPS)
             return NULL;

@@ -30,8 +30,21 @@ static bool is_time(struct str text, bool micro) {
     return true;
 }
 
+/* "100m", "1Gi", "2": some digits, and a letter or two that may follow them. */
+static bool is_plain_quantity(struct str text) {
+    size_t digits = 0;
+    while (digits < text.len && text.data[digits] >= '0' && text.data[digits] <= '9')
+        digits++;
+    size_t unit = text.len - digits;
+    return digits > 0 && digits < 9 &&
+           (unit == 0 || (unit == 1 && memchr("mkMG", text.data[digits], 4)) ||
+            (unit == 2 && memchr("KMG", text.data[digits], 3) && text.data[digits + 1] == 'i'));
+}
+
 static bool is_quantity(struct str text) {
     char spelled[QUANTITY_MAX];
+    if (is_plain_quantity(text))
+        return true;
     return quantity_canonical(text, false, spelled);
 }
 

@@ -79,10 +79,14 @@ struct schema {
     char *patch_strategy, *patch_merge_key;
 };
 
-const struct schema *schema_follow_reference(const struct schema *schema);
+const struct schema *schema_follow_far(const struct schema *schema);
 /* The schema that is meant: references followed. NULL when one leads nowhere. */
 static inline const struct schema *schema_follow(const struct schema *schema) {
-    return schema && schema->reference ? schema_follow_reference(schema) : schema;
+    if (schema == NULL || schema->reference == NULL)
+        return schema;
+    const struct schema *target =
+        atomic_load_explicit(&schema->reference->target, memory_order_relaxed);
+    return target && target->reference == NULL ? target : schema_follow_far(schema);
 }
 /* Once all properties are there and sorted, and rules: how they are found, and what walks ask of
  * them. 0, REJECTED (too many) or NOMEM. */

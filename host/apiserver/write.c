@@ -17,11 +17,13 @@ int write_load(struct api_exchange *x, node_t *ret_node) {
     struct change *change = &x->change;
     struct dag *dag = x->server->dag;
     node_t node = storage_get(x->server->storage, &change->key, NULL);
+    *ret_node = node;
+    if (change->old && node == change->seen && like(x)) /* expected */
+        return 0;
     json_decref(change->old);
     node_unref(dag, change->seen);
     change->seen = node == NODE_NONE ? NODE_NONE : node_ref(dag, node);
     change->old = node == NODE_NONE ? NULL : document_of_like(dag, x->server->known, node, like(x));
-    *ret_node = node;
     if (node == NODE_NONE)
         return exchange_refuse(x, status_not_found(x->kind->resource, x->request.name));
     if (change->old == NULL)
@@ -424,10 +426,24 @@ static void update_once(struct api_exchange *x) {
         write_convert(x, update_loaded);
 }
 
-void write_update(struct api_exchange *x) {
+static struct storage_key live_key(const struct api_exchange *x) {
     bool namespaced = x->kind->resource->namespaced;
+    return (struct storage_key){x->kind->resource->id, str_of(namespaced ? x->request.ns : ""),
+                                str_of(x->request.name)};
+}
+
+void write_expect(struct api_exchange *x) {
+    struct change *change = &x->change;
+    change->key = live_key(x);
+    node_t node = storage_get(x->server->storage, &change->key, NULL);
+    if (node == NODE_NONE || change->old || like(x) == NULL)
+        return;
+    change->old = document_of_like(x->server->dag, x->server->known, node, like(x));
+    change->seen = change->old ? node_ref(x->server->dag, node) : NODE_NONE;
+}
+
+void write_update(struct api_exchange *x) {
     x->change.operation = "UPDATE";
-    x->change.key = (struct storage_key){
-        x->kind->resource->id, str_of(namespaced ? x->request.ns : ""), str_of(x->request.name)};
+    x->change.key = live_key(x);
     update_once(x);
 }

@@ -91,7 +91,40 @@ static void secrets_read_string_data(void **state) {
     secret = call(&client, "GET", NS "/secrets/s", NULL); /* the patch was not taken for none */
     assert_string_equal(text_at(secret, "data.b"), "aGVsbG8=");
     json_decref(secret);
+    assert_int_equal(api_put(&client, "PUT", NS "/secrets/s",
+                             "{\"metadata\":{\"name\":\"s\"},\"type\":\"Opaque\",\"data\":{\"a\":"
+                             "\"aGVsbG8=\",\"b\":\"aGVsbG8=\"},\"stringData\":{\"c\":\"hello\"}}"),
+                     200);
+    secret = call(&client, "GET", NS "/secrets/s", NULL); /* nor was this */
+    assert_string_equal(text_at(secret, "data.c"), "aGVsbG8=");
+    json_decref(secret);
     assert_int_equal(api_put(&client, "PATCH", NS "/secrets/s", "{\"type\":\"other\"}"), 422);
+    api_finish(&client);
+}
+
+/* What is as it was stored is passed over, what stands beside it is not. */
+static void updates_are_read_and_checked_where_they_differ(void **state) {
+    static const char put[] =
+        "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"replicas\":%s,\"odd\":%s,\"selector\":{"
+        "\"matchLabels\":{\"x\":\"y\"}},\"template\":{\"metadata\":{\"labels\":{\"x\":\"y\"}},"
+        "\"spec\":"
+        "{%s" CONTAINERS "}}}}";
+    struct api_client client;
+    (void)state;
+    api_init(&client);
+    make_app(&client);
+    assert_int_equal(
+        api_put(&client, "PUT", APPS "/a", put, "2", "{\"b\":1}", "\"nodeSelector\":{},"), 200);
+    json_t *app = call(&client, "GET", APPS "/a", NULL);
+    assert_null(value_at(app, "spec.odd"));
+    assert_null(value_at(app, "spec.template.spec.nodeSelector"));
+    assert_string_equal(text_at(app, "spec.template.spec.containers.0.imagePullPolicy"), "Always");
+    assert_int_equal(json_integer_value(value_at(app, "metadata.generation")), 2);
+    json_decref(app);
+    assert_int_equal(api_put(&client, "PUT", APPS "/a", put, "\"2\"", "null", ""), 400);
+    assert_int_equal(api_put(&client, "PUT", APPS "/a", put, "-1", "null", ""), 422);
+    assert_int_equal(
+        api_put(&client, "PUT", APPS "/a", put, "2", "null", "\"restartPolicy\":\"Never\","), 422);
     api_finish(&client);
 }
 
@@ -207,6 +240,7 @@ int main(void) {
         cmocka_unit_test(generation_counts_changes_of_the_spec),
         cmocka_unit_test(immutable_fields_stay),
         cmocka_unit_test(secrets_read_string_data),
+        cmocka_unit_test(updates_are_read_and_checked_where_they_differ),
         cmocka_unit_test(services_get_addresses_and_ports),
         cmocka_unit_test(pods_wait_behind_their_gates_and_are_bound),
         cmocka_unit_test(evictions_respect_the_budget),
