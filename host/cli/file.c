@@ -32,7 +32,7 @@ static const char *own(struct options *options, char *text) {
 }
 
 static int add_scalar(struct options *options, const struct option_spec *spec, const json_t *value,
-                      const char *path, struct error *err) {
+                      const char *path, const char *source, struct error *err) {
     char *text = json_is_string(value)    ? mem_strdup(json_string_value(value))
                  : json_is_boolean(value) ? mem_strdup(json_is_true(value) ? "true" : "false")
                  : json_is_integer(value) ? mem_printf("%lld", (long long)json_integer_value(value))
@@ -41,7 +41,7 @@ static int add_scalar(struct options *options, const struct option_spec *spec, c
     if (text == NULL)
         return error_set(err, ERROR_INVALID, "%s: %s must be a plain value", path, spec->name);
     const char *kept = own(options, text);
-    return kept ? options_add(options, spec, kept, "moonlet.yaml: ", err)
+    return kept ? options_add(options, spec, kept, source, err)
                 : error_set(err, ERROR_NOMEM, "%s: no memory", path);
 }
 
@@ -55,7 +55,7 @@ static bool other_command_knows(const char *key) {
 }
 
 static int add_key(struct options *options, const char *key, json_t *value, const char *path,
-                   struct error *err) {
+                   const char *source, struct error *err) {
     const struct option_spec *spec = options->command->specs;
     const char *names[64];
     size_t count = 0;
@@ -70,12 +70,12 @@ static int add_key(struct options *options, const char *key, json_t *value, cons
                          near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     }
     if (!json_is_array(value))
-        return add_scalar(options, spec, value, path, err);
-    if (spec->type != OPTION_LIST)
+        return add_scalar(options, spec, value, path, source, err);
+    if (!option_repeats(spec))
         return error_set(err, ERROR_INVALID, "%s: %s takes one value, not a list", path, key);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < json_array_size(value); i++)
-        rc = add_scalar(options, spec, json_array_get(value, i), path, err);
+        rc = add_scalar(options, spec, json_array_get(value, i), path, source, err);
     return rc;
 }
 
@@ -105,14 +105,16 @@ int options_read_file(struct options *options, struct error *err) {
         rc = error_prefix(err, "%s", path);
     if (rc == 0 && root && !json_is_object(root) && !json_is_null(root))
         rc = error_set(err, ERROR_INVALID, "%s: a map of settings expected", path);
-    const char *key;
+    const char *key, *source = rc == 0 ? own(options, mem_printf("%s: ", path)) : NULL;
     json_t *value;
+    if (rc == 0 && source == NULL)
+        rc = error_set(err, ERROR_NOMEM, "%s: no memory", path);
     if (json_is_object(root)) {
         json_object_foreach(root, key, value) {
             if (rc < 0)
                 break;
             rc = strcmp(key, "config") == 0 ? keep_config(options, value, path, err)
-                                            : add_key(options, key, value, path, err);
+                                            : add_key(options, key, value, path, source, err);
         }
     }
     json_decref(root);

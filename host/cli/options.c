@@ -53,10 +53,34 @@ static bool is_choice(const char *choices, const char *value) {
     return false;
 }
 
+/* What the API server takes: a namespace is a label, other names may have dots. */
+static bool is_name(struct str text, bool dots) {
+    char before = '.';
+    for (size_t i = 0; i < text.len; before = text.data[i++]) {
+        char c = text.data[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        bool dash = c == '-' && before != '.', dot = c == '.' && before != '.' && before != '-';
+        if (!plain && !dash && !(dots && dot))
+            return false;
+    }
+    return before != '.' && before != '-' && text.len <= (dots ? 253 : 63);
+}
+
+static bool is_ref(const char *value) {
+    const char *slash = strchr(value, '/');
+    return slash && is_name(str_n(value, (size_t)(slash - value)), /* dots= */ false) &&
+           is_name(str_of(slash + 1), /* dots= */ true);
+}
+
 static const char *expected(const struct option_spec *spec, const char *value) {
     uint64_t number;
     int64_t whole;
     switch (spec->type) {
+    case OPTION_NAMESPACE:
+    case OPTION_NAMESPACES:
+        return is_name(str_of(value), /* dots= */ false) ? NULL : "the name of a namespace";
+    case OPTION_REF:
+        return is_ref(value) ? NULL : "a namespace and a name, NS/NAME";
     case OPTION_FLAG:
         return is_choice("true|false|1|0", value) ? NULL : "true or false";
     case OPTION_DURATION:
@@ -70,6 +94,10 @@ static const char *expected(const struct option_spec *spec, const char *value) {
     default:
         return spec->choices == NULL || is_choice(spec->choices, value) ? NULL : spec->choices;
     }
+}
+
+bool option_repeats(const struct option_spec *spec) {
+    return spec->type == OPTION_LIST || spec->type == OPTION_NAMESPACES;
 }
 
 static struct option_values *values_of(const struct options *options, const char *name) {
@@ -104,7 +132,7 @@ int options_add(struct options *options, const struct option_spec *spec, const c
     }
     if (values->source != source)
         return 0;
-    if (spec->type != OPTION_LIST)
+    if (!option_repeats(spec))
         values->count = 0;
     if (push(&values->items, &values->count, &values->cap, value) < 0)
         return error_set(err, ERROR_NOMEM, "no memory for options");

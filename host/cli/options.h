@@ -18,7 +18,10 @@
 enum option_type {
     OPTION_FLAG, /* --once, --once=false */
     OPTION_TEXT,
-    OPTION_LIST, /* may be repeated */
+    OPTION_LIST,       /* may be repeated */
+    OPTION_NAMESPACE,  /* a DNS label */
+    OPTION_NAMESPACES, /* may be repeated */
+    OPTION_REF,        /* "namespace/name" */
     OPTION_DURATION,
     OPTION_SIZE, /* "64MB", "512KiB", bytes */
     OPTION_NUMBER
@@ -84,6 +87,7 @@ uint64_t option_size(const struct options *options, const char *name);     /* by
 uint64_t option_number(const struct options *options, const char *name);
 const char *const *option_list(const struct options *options, const char *name); /* or NULL */
 bool option_given(const struct options *options, const char *name); /* not the default */
+bool option_repeats(const struct option_spec *spec);
 
 /* The help page of a command. */
 void options_help(const struct command *command, struct strbuf *out);

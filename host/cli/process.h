@@ -37,7 +37,7 @@ int process_run(struct process *process, const struct command_context *context,
 /* Rows of the option tables. */
 /* clang-format off */
 #define PROCESS_OPTIONS_SERVING \
-    {"namespace", OPTION_LIST, "NAME", NULL, NULL, \
+    {"namespace", OPTION_NAMESPACES, "NAME", NULL, NULL, \
      "watch this namespace only; may be repeated"}, \
     {"workers", OPTION_NUMBER, "N", "2", NULL, "threads that run Lua"}, \
     {"metrics-bind-address", OPTION_TEXT, "ADDR", "127.0.0.1:8080", NULL, \
@@ -52,7 +52,7 @@ int process_run(struct process *process, const struct command_context *context,
 
 #define PROCESS_OPTIONS_SCRIPTS \
     OPTION_SET, \
-    {"config-map", OPTION_TEXT, "NS/NAME", NULL, NULL, \
+    {"config-map", OPTION_REF, "NS/NAME", NULL, NULL, \
      "ConfigMap with config values, followed as it changes"}, \
     OPTION_CONFIG, \
     {"lua-memory", OPTION_SIZE, "SIZE", "64MB", NULL, "memory per controller file"}, \

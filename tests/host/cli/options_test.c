@@ -59,6 +59,15 @@ static void option_of_a_wrong_kind_says_what_is_expected_and_where(void **state)
         {"dir", "MOONLET_LEASE_DURATION=soon", "environment: lease-duration: \"soon\" is not a"},
         {"--wrkers=1", NULL, "did you mean --workers"},
         {"--kubeconfig", NULL, "--kubeconfig needs a value"},
+        {"--webhook-secret=x", NULL, "--webhook-secret: \"x\" is not a namespace and a name"},
+        {"--webhook-secret=a/", NULL, "is not a namespace and a name, NS/NAME"},
+        {"--webhook-secret=a/b/c", NULL, "is not a namespace and a name"},
+        {"--webhook-secret=a.b/c", NULL, "is not a namespace and a name"},
+        {"--webhook-secret=a/b-.c", NULL, "is not a namespace and a name"},
+        {"dir", "MOONLET_CONFIG_MAP=x", "environment: config-map: \"x\" is not a namespace and"},
+        {"--namespace=Team_A", NULL, "--namespace: \"Team_A\" is not the name of a namespace"},
+        {"--namespace=a-", NULL, "is not the name of a namespace"},
+        {"--lease-namespace=", NULL, "is not the name of a namespace"},
         {"-w", NULL, "unknown option -w"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -70,6 +79,18 @@ static void option_of_a_wrong_kind_says_what_is_expected_and_where(void **state)
             fail_msg("\"%s\" does not say \"%s\"", err.message, cases[i].says);
         options_finish(&options);
     }
+}
+
+static void option_that_names_something_takes_what_a_server_does(void **state) {
+    (void)state;
+    struct options options;
+    struct error err;
+    char *const *words = WORDS(TEXT("--webhook-secret=team-a/web.hooks-1"), TEXT("--namespace=0a"),
+                               TEXT("--namespace=a--b"));
+    assert_int_equal(parse(&options, words, NULL, &err), 0);
+    assert_string_equal(option_text(&options, "webhook-secret"), "team-a/web.hooks-1");
+    assert_string_equal(option_list(&options, "namespace")[1], "a--b");
+    options_finish(&options);
 }
 
 static void options_end_at_two_dashes(void **state) {
@@ -88,6 +109,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(option_value_comes_from_the_first_source_that_has_one),
         cmocka_unit_test(option_of_a_wrong_kind_says_what_is_expected_and_where),
+        cmocka_unit_test(option_that_names_something_takes_what_a_server_does),
         cmocka_unit_test(options_end_at_two_dashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
