@@ -89,17 +89,24 @@ static int read_file(const char *dir, const char *name, struct strbuf *out, stru
                      strerror(errno));
 }
 
+/* None is fine; one without a certificate in it is being written, or a mistake. */
+static int read_ca(const char *dir, struct strbuf *out, struct error *err) {
+    size_t count;
+    int rc = read_file(dir, "ca.crt", out, err);
+    if (rc == 0 && certificate_count(out->data ? out->data : "", &count, err) < 0)
+        rc = error_prefix(err, "%s/ca.crt", dir);
+    return rc == ERROR_NOT_FOUND ? 0 : rc;
+}
+
 static void check_dir(struct certificates *certificates) {
     const char *dir = certificates->options.dir;
     struct strbuf cert = {0}, key = {0}, ca = {0};
-    struct error err, missing;
+    struct error err;
     int rc = read_file(dir, "tls.crt", &cert, &err);
     if (rc == 0)
         rc = read_file(dir, "tls.key", &key, &err);
-    if (rc == 0 && read_file(dir, "ca.crt", &ca, &missing) == ERROR_INVALID) {
-        err = missing;
-        rc = err.code;
-    }
+    if (rc == 0)
+        rc = read_ca(dir, &ca, &err);
     if (rc == 0) /* half of a rotation is no reason to break what works */
         rc = certificate_check_key(cert.data ? cert.data : "", key.data ? key.data : "", &err);
     if (rc == 0)

@@ -107,6 +107,11 @@ func TestACertificateFolderIsFollowedWhileRunning(t *testing.T) {
 	harness.Project(t, dir, broken)
 	m.EventuallyLogs("--webhook-cert-dir: the private key is not the certificate's")
 	meet("one")
+	broken = first.serving("torn")
+	broken["ca.crt"] = ""
+	harness.Project(t, dir, broken)
+	m.EventuallyLogs("ca.crt: there is no certificate")
+	meet("one")
 	harness.Project(t, dir, first.serving("two", second)) // a rotation of the CA: trusted first, then used
 	meet("two")
 	harness.Eventually(t, "the new CA is trusted", func() error {
