@@ -15,6 +15,7 @@ struct registration_endpoint {
     const char *url;      /* "https://127.0.0.1:9443": out of the cluster; NULL: a Service */
     const char *service;  /* "namespace/name:port"; port may be left out: 443 */
     const char *ca;       /* PEM bundle, or NULL: the server's own trust, or somebody's injector */
+    const char *cert;     /* PEM that is served; NULL: not known */
     const char *exclude;  /* namespace whose objects are never sent, so that this host cannot lock
                              itself out; NULL = none */
     const char *instance; /* label value: which installation of moonlet */

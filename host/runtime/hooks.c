@@ -151,6 +151,7 @@ static void on_certificate(void *context) {
                    : server_set_certificate(hooks->server, certificates_cert(hooks->certificates),
                                             certificates_key(hooks->certificates), &err);
     hooks->endpoint.ca = certificates_bundle(hooks->certificates);
+    hooks->endpoint.cert = certificates_cert(hooks->certificates);
     if (rc < 0) {
         on_failed(hooks, &err);
         return;

@@ -54,21 +54,48 @@ static void explain(const struct registrar *registrar, struct error *err) {
                   plain.message);
 }
 
+/* The object in work is tried again after the others. */
+static void put_off(struct registrar *registrar, const struct error *err) {
+    struct registered *object = registrar->at;
+    struct error failure = *err;
+    explain(registrar, &failure);
+    error_prefix(&failure, "%s of %s", object->wanted ? "registration" : "removal",
+                 registrar_name(registrar->at_path));
+    complain(registrar, &object->complaint, &failure);
+    object->failed = true;
+    next_step(registrar);
+}
+
+/* REGISTRAR_CHECK: what the object would be. */
+static void on_tried(void *context, const struct kube_answer *answer, const struct error *err) {
+    struct registrar *registrar = context;
+    struct dag *dag = registrar->options.host->dag;
+    struct error failure;
+    registrar->call = NULL;
+    if (err) {
+        put_off(registrar, err);
+        return;
+    }
+    node_t root = dag_parse(dag, answer->body, 0, &failure);
+    bool called = root != NODE_NONE && registrar_check_called(registrar, dag, root, &failure) == 0;
+    node_unref(dag, root);
+    registrar->at->called = called;
+    if (called)
+        next_step(registrar);
+    else
+        put_off(registrar, &failure);
+}
+
 static void on_sent(void *context, const struct kube_answer *answer, const struct error *err) {
     struct registrar *registrar = context;
     struct registered *object = registrar->at;
     const char *name = registrar_name(registrar->at_path);
     struct log *log = registrar->options.host->log;
     bool removed = object->wanted == NULL;
-    (void)answer;
     registrar->call = NULL;
+    object->called = false;
     if (err && !(removed && err->code == ERROR_NOT_FOUND)) {
-        struct error failure = *err;
-        explain(registrar, &failure);
-        error_prefix(&failure, "%s of %s", removed ? "removal" : "registration", name);
-        complain(registrar, &object->complaint, &failure);
-        object->failed = true;
-        next_step(registrar);
+        put_off(registrar, err);
         return;
     }
     mem_free(object->complaint);
@@ -81,6 +108,9 @@ static void on_sent(void *context, const struct kube_answer *answer, const struc
     } else {
         if (object->type != CRD && !object->stale)
             log_info(log, "%s webhooks registered: %s", type_names[object->type], name);
+        else if (answer->status == 201)
+            log_warn(log, "%s webhooks were deleted by somebody and are registered again: %s",
+                     type_names[object->type], name);
         object->stale = false;
         mem_free(object->applied);
         object->applied = object->wanted;
@@ -92,24 +122,26 @@ static void on_sent(void *context, const struct kube_answer *answer, const struc
 static void send(struct registrar *registrar, const char *path, struct registered *object) {
     bool remove = object->wanted == NULL, crd = object->type == CRD;
     bool ca_only = registrar->options.mode == REGISTRAR_CHECK;
+    bool try_only = ca_only && !crd && !object->called;
     struct error err;
     mem_free(registrar->at_path);
     registrar->at = object;
     registrar->at_path = mem_strdup(path);
-    struct kube_request request = {.method = remove ? "DELETE" : "PATCH",
-                                   .path = path,
-                                   .query = remove    ? NULL
-                                            : crd     ? "fieldManager=moonlet"
-                                            : ca_only ? "fieldManager=moonlet-ca&force=true"
-                                                      : "fieldManager=moonlet&force=true",
-                                   .content_type = crd ? "application/merge-patch+json"
-                                                       : "application/apply-patch+yaml",
-                                   .body = str_of(object->wanted)};
+    struct kube_request request = {
+        .method = remove ? "DELETE" : "PATCH",
+        .path = path,
+        .query = remove     ? NULL
+                 : crd      ? "fieldManager=moonlet"
+                 : try_only ? "fieldManager=moonlet-ca&force=true&dryRun=All"
+                 : ca_only  ? "fieldManager=moonlet-ca&force=true"
+                            : "fieldManager=moonlet&force=true",
+        .content_type = crd ? "application/merge-patch+json" : "application/apply-patch+yaml",
+        .body = str_of(object->wanted)};
     if (registrar->at_path == NULL)
         error_set(&err, ERROR_NOMEM, "no memory to register webhooks");
     else
-        registrar->call =
-            kube_call_start(registrar->options.host->client, &request, on_sent, registrar, &err);
+        registrar->call = kube_call_start(registrar->options.host->client, &request,
+                                          try_only ? on_tried : on_sent, registrar, &err);
     if (registrar->call == NULL)
         fail(registrar, &err);
 }
@@ -131,8 +163,12 @@ static void note_found(struct registrar *registrar, const struct dag *dag, node_
     CLEANUP(mem_freep) char *text = mem_strndup(name.data, name.len);
     struct registered *object =
         text ? registrar_object(registrar, (enum object_type)registrar->listed, text, &err) : NULL;
-    if (object && !str_is(owner, registrar->options.endpoint->instance))
-        object->foreign = mem_strndup(owner.data, owner.len);
+    if (object)
+        mem_free(object->foreign);
+    if (object)
+        object->foreign = str_is(owner, registrar->options.endpoint->instance)
+                              ? NULL
+                              : mem_strndup(owner.data, owner.len);
 }
 
 static void on_listed(void *context, const struct kube_answer *answer, const struct error *err) {
@@ -178,6 +214,7 @@ static void finish(struct registrar *registrar) {
         registrar->done(registrar->done_context);
     } else {
         uint64_t resync_ns = registrar->options.resync_ns;
+        registrar->failures = 0;
         again(registrar, resync_ns ? resync_ns : RESYNC_NS);
         registrar->resync = true;
         if (registrar->published)
@@ -210,8 +247,14 @@ static void on_timer(struct loop_timer *timer) {
     struct registrar *registrar = CONTAINER_OF(timer, struct registrar, timer);
     size_t at = 0;
     for (struct map_entry *entry;
-         registrar->resync && (entry = map_next(&registrar->objects, &at));)
-        ((struct registered *)entry->value)->stale = true;
+         registrar->resync && (entry = map_next(&registrar->objects, &at));) {
+        struct registered *object = entry->value;
+        object->stale = true;
+        if (object->foreign) /* it may be gone by now */
+            registrar->listed = 0;
+        mem_free(object->foreign);
+        object->foreign = NULL;
+    }
     registrar->resync = false;
     begin_round(registrar);
 }

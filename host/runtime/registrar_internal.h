@@ -16,6 +16,7 @@ struct registered { /* one object at the server */
     bool complained;
     bool failed; /* in this round: the others first */
     bool stale;  /* was applied too long ago */
+    bool called; /* REGISTRAR_CHECK: it is we whom it calls */
     char *complaint;
 };
 
@@ -49,6 +50,10 @@ struct registered *registrar_object(struct registrar *registrar, enum object_typ
 void registrar_free_object(struct registered *object);
 /* Sets what each object should be by the live files. 0, or what a definition lacks, or NOMEM. */
 int registrar_compute(struct registrar *registrar, struct error *err);
+/* Is the certificate of this host good for whom each of the object's webhooks calls? INVALID if it
+ * is not: then another host's is, and our caBundle would lock that one out. */
+int registrar_check_called(const struct registrar *registrar, const struct dag *dag, node_t object,
+                           struct error *err);
 /* The next object to send or to remove; NULL: none. Says what is somebody else's. */
 struct map_entry *registrar_find_due(struct registrar *registrar);
 bool registrar_any_failed(const struct registrar *registrar); /* in this round */

@@ -93,7 +93,7 @@ func TestAConfigurationComesChangesAndGoesWithItsFile(t *testing.T) {
 	}
 }
 
-// What somebody edits or deletes by hand is put right, and that is no news for the log.
+// What somebody edits or deletes by hand is put right. A deletion is said, an edit is no news for the log.
 func TestAConfigurationThatWasEditedComesBack(t *testing.T) {
 	env := harness.New(t)
 	m := serve(env, harness.Files{"life.lua": here(env, marker("life", "1", ""))}, "--webhook-resync=500ms")
@@ -111,6 +111,7 @@ func TestAConfigurationThatWasEditedComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	registered()
+	m.EventuallyLogs("mutating webhooks were deleted by somebody and are registered again: moonlet-life")
 	if _, err := configs.Patch(harness.Background(), name, types.JSONPatchType,
 		[]byte(`[{"op":"replace","path":"/webhooks/0/timeoutSeconds","value":29}]`), meta.PatchOptions{}); err != nil {
 		t.Fatal(err)
@@ -300,6 +301,26 @@ func TestInstalledConfigurationsGetTheirTrustAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if one := config.Webhooks[0]; *one.TimeoutSeconds != 3 || len(one.ClientConfig.CABundle) == 0 || len(config.Labels) != 1 {
+		t.Fatalf("%+v", config)
+	}
+}
+
+// Somebody tries the files of a running installation: what calls that one keeps its trust.
+func TestInstalledConfigurationsThatCallAnotherHostAreLeftAlone(t *testing.T) {
+	env := harness.New(t)
+	m := serve(env, harness.Files{"life.lua": marker("life", "1", "")}, "--webhooks=check")
+	for name, called := range map[string]string{
+		"other.example.com": `url: "https://other.example.com:9443/mutate/life"`,
+		"moonlet.other.svc": "service: {namespace: other, name: moonlet, path: /mutate/life}",
+	} {
+		env.Apply(here(env, strings.Replace(fmt.Sprintf(installed, "x"), `url: "https://x/mutate/life"`, called, 1)))
+		m.EventuallyLogs("registration of moonlet-life: it calls " + name + ", which is not this host")
+	}
+	config, err := mutating(env, "life")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(config.Webhooks[0].ClientConfig.CABundle) > 0 {
 		t.Fatalf("%+v", config)
 	}
 }
