@@ -231,6 +231,11 @@ static uint64_t backoff(const struct workqueue *queue, unsigned failures) {
 }
 
 int workqueue_add_backoff(struct workqueue *queue, struct str key, const char *reason) {
+    return workqueue_add_backoff_least(queue, key, /* least_ns= */ 0, reason);
+}
+
+int workqueue_add_backoff_least(struct workqueue *queue, struct str key, uint64_t least_ns,
+                                const char *reason) {
     if (queue->shut_down)
         return 0;
     struct item *item = find_or_make(queue, key);
@@ -238,7 +243,13 @@ int workqueue_add_backoff(struct workqueue *queue, struct str key, const char *r
         return ERROR_NOMEM;
     item->failures++;
     queue->stats.retries++;
-    return workqueue_add_after(queue, key, backoff(queue, item->failures), reason);
+    uint64_t wait_ns = backoff(queue, item->failures);
+    return workqueue_add_after(queue, key, wait_ns > least_ns ? wait_ns : least_ns, reason);
+}
+
+bool workqueue_waits(const struct workqueue *queue, struct str key) {
+    const struct item *item = find(queue, key);
+    return item && item_is_delayed(item) && !item->is_ready && !item->in_work;
 }
 
 void workqueue_forget(struct workqueue *queue, struct str key) {

@@ -47,8 +47,13 @@ int workqueue_add(struct workqueue *queue, struct str key, enum workqueue_priori
                   const char *reason);
 int workqueue_add_after(struct workqueue *queue, struct str key, uint64_t delay_ns,
                         const char *reason);
-/* Counts a failure and adds after the key's backoff. */
+/* Counts a failure and adds after the key's backoff; the second form after `least_ns`, if that is
+ * longer. */
 int workqueue_add_backoff(struct workqueue *queue, struct str key, const char *reason);
+int workqueue_add_backoff_least(struct workqueue *queue, struct str key, uint64_t least_ns,
+                                const char *reason);
+/* Is it delayed, and neither ready nor in work? */
+bool workqueue_waits(const struct workqueue *queue, struct str key);
 void workqueue_forget(struct workqueue *queue, struct str key); /* failure count to 0 */
 unsigned workqueue_failures(const struct workqueue *queue, struct str key);
 /* Drops a key that waits or is delayed (its object is gone for good); one in work stays. */

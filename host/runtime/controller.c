@@ -138,7 +138,16 @@ struct sweep {
     struct controller *controller;
     struct feed *feed;
     const char *reason;
+    bool not_waiting; /* keys that wait for their time go on waiting */
 };
+
+static bool waits(struct controller *controller, const struct object *object) {
+    struct strbuf key = {0};
+    controller_key(&key, object);
+    bool yes = !key.failed && workqueue_waits(controller->queue, strbuf_view(&key));
+    strbuf_finish(&key);
+    return yes;
+}
 
 /* What matches, and what does not any more but still carries our finalizer (R7). */
 static bool sweep_one(void *context, const struct object *object) {
@@ -146,6 +155,8 @@ static bool sweep_one(void *context, const struct object *object) {
     struct controller *controller = sweep->controller;
     bool matches = feed_matches(sweep->feed, object);
     bool held = object_has_finalizer(object, controller->finalizer);
+    if (sweep->not_waiting && waits(controller, object))
+        return true;
     if (matches && sweep->feed->lua_filter && strcmp(sweep->reason, "resync") != 0) {
         struct store_delta delta = {.change = STORE_ADDED, .now = object, .initial = true};
         program_observe(sweep->feed, &delta, /* filter= */ true, /* map= */ false);
@@ -155,9 +166,9 @@ static bool sweep_one(void *context, const struct object *object) {
     return true;
 }
 
-void controller_enqueue_all(struct controller *controller, const char *reason) {
+static void enqueue_all(struct controller *controller, const char *reason, bool not_waiting) {
     struct feed *primary = &controller->edition->feeds[0];
-    struct sweep sweep = {controller, primary, reason};
+    struct sweep sweep = {controller, primary, reason, not_waiting};
     store_each(informer_store(primary->informer), (struct str){0}, sweep_one, &sweep);
     size_t at = 0; /* what went while no version was listening */
     for (struct map_entry *entry; (entry = map_next(&controller->known, &at));) {
@@ -168,6 +179,10 @@ void controller_enqueue_all(struct controller *controller, const char *reason) {
     }
 }
 
+void controller_enqueue_all(struct controller *controller, const char *reason) {
+    enqueue_all(controller, reason, /* not_waiting= */ false);
+}
+
 static bool edge_initial(void *context, const struct object *object) {
     struct controller *controller = context;
     struct store_delta delta = {.change = STORE_ADDED, .now = object, .initial = true};
@@ -176,12 +191,14 @@ static bool edge_initial(void *context, const struct object *object) {
     return true;
 }
 
-void controller_adopt(struct controller *controller, struct edition *edition, bool reload) {
+void controller_adopt(struct controller *controller, struct edition *edition,
+                      enum controller_start start) {
+    bool reload = start != CONTROLLER_FIRST;
     struct workqueue_options options = queue_options(controller, edition->definition);
     controller->edition = edition;
     edition->controller = controller;
     workqueue_configure(controller->queue, &options);
-    controller_enqueue_all(controller, reload ? "reload" : "event");
+    enqueue_all(controller, reload ? "reload" : "event", start == CONTROLLER_REBUILD);
     if (!reload && edition->definition->handlers & HANDLER_EVENT)
         store_each(informer_store(edition->feeds[0].informer), (struct str){0}, edge_initial,
                    controller);

@@ -41,8 +41,10 @@ struct controller *controller_create(struct host *host, const char *name, struct
 void controller_destroy(struct controller *controller);
 
 /* From now on new jobs run `edition` (its feeds listen already). Every key of the primary kind is
- * queued behind live events (R15). */
-void controller_adopt(struct controller *controller, struct edition *edition, bool reload);
+ * queued behind live events (R15); after a rebuild those that wait for their time go on waiting. */
+enum controller_start { CONTROLLER_FIRST, CONTROLLER_RELOAD, CONTROLLER_REBUILD };
+void controller_adopt(struct controller *controller, struct edition *edition,
+                      enum controller_start start);
 /* No new jobs; jobs in work go on. */
 void controller_release(struct controller *controller);
 /* Jobs of that edition raise `cancelled` at their next ctx call; their keys are added again without

@@ -100,6 +100,10 @@ static void give_up(struct job *job, const struct error *err) {
                    initializes ? "InitializeFailed" : "ReconcileFailed", "%s", err->message);
 }
 
+/* A key that ends the isolate takes the others' work with it. Not so often that the file is
+ * suspended for it. */
+#define DEADLY_WAIT_NS (60 * NS_PER_S)
+
 /* Decides when a failed key runs again. Returns what to say about it. */
 static const char *schedule_again(struct job *job, const struct error *err, bool permanent,
                                   bool retry_after) {
@@ -118,8 +122,9 @@ static const char *schedule_again(struct job *job, const struct error *err, bool
         workqueue_add_after(queue, key, err->retry_after_ns, "requeue");
         return "retried when it asked to be";
     }
-    workqueue_add_backoff(queue, key, job->reason);
-    return "retried with backoff";
+    bool deadly = job->invoked && job->invocation.call.died;
+    workqueue_add_backoff_least(queue, key, deadly ? DEADLY_WAIT_NS : 0, job->reason);
+    return deadly ? "retried after a minute, or when it changes" : "retried with backoff";
 }
 
 static bool is_repeated(const struct job *job, const struct error *err) {
@@ -127,8 +132,8 @@ static bool is_repeated(const struct job *job, const struct error *err) {
     return last && strcmp(last, err->message) == 0;
 }
 
-static void log_failure(struct job *job, const struct error *err, const char *then,
-                        const char *traceback) {
+static void log_failure(struct job *job, const struct error *err, unsigned attempts,
+                        const char *then, const char *traceback) {
     struct log_field fields[10] = {{0}};
     char attempt[16];
     size_t at = 0;
@@ -140,8 +145,7 @@ static void log_failure(struct job *job, const struct error *err, const char *th
         fields[at++] = (struct log_field){"controller", job->controller->name, false};
         fields[at++] = (struct log_field){"key", job->key, false};
     }
-    snprintf(attempt, sizeof attempt, "%u",
-             workqueue_failures(job->controller->queue, str_of(job->key)));
+    snprintf(attempt, sizeof attempt, "%u", attempts);
     fields[at++] = (struct log_field){"attempt", attempt, true};
     fields[at++] = (struct log_field){"code", error_code_name(err->code), false};
     fields[at++] = (struct log_field){"then", then, false};
@@ -153,8 +157,9 @@ static void log_failure(struct job *job, const struct error *err, const char *th
 
 static void fail(struct job *job, const struct error *err, bool permanent, bool retry_after,
                  const char *traceback) {
+    unsigned attempts = workqueue_failures(job->controller->queue, str_of(job->key)) + 1;
     const char *then = schedule_again(job, err, permanent, retry_after);
-    log_failure(job, err, then, traceback);
+    log_failure(job, err, attempts, then, traceback);
     remember_error(job, err->message);
     record(job, "error");
     finish(job);

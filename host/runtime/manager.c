@@ -94,7 +94,8 @@ static void on_outcome(struct reload *reload, struct slot *slot, bool ok) {
     struct manager *manager = CONTAINER_OF(reload->host, struct manager, host);
     struct event_about about = {
         .api_version = "v1", .kind = "Namespace", .ns = manager->host.ns, .name = manager->host.ns};
-    telemetry_reload(manager->host.telemetry, slot->name, ok);
+    if (!slot->suspended)
+        telemetry_reload(manager->host.telemetry, slot->name, ok);
     if (!manager->host.on_core) /* a simulation has other things to do */
         manager->trim_ns = loop_now(manager->host.loop) + TRIM_AFTER;
     if (!manager->host.leading) /* R12: only the leader writes Events about files */
@@ -102,7 +103,10 @@ static void on_outcome(struct reload *reload, struct slot *slot, bool ok) {
     char text[1100];
     snprintf(text, sizeof text, "%s: %s", slot->name, ok ? "is live" : slot->error.message);
     event_record(manager->host.events, "moonlet", &about, ok ? "Normal" : "Warning",
-                 ok ? "ControllerLoaded" : "ControllerLoadFailed", text);
+                 ok                ? "ControllerLoaded"
+                 : slot->suspended ? "ControllerSuspended"
+                                   : "ControllerLoadFailed",
+                 text);
 }
 
 /* Leadership */

@@ -99,7 +99,8 @@ void slot_detach(struct slot *slot, struct program *old, uint64_t grace_ns) {
     loop_timer_start(&slot->grace, grace_ns);
 }
 
-static int attach(struct slot *slot, struct program *program, bool reload, struct error *err) {
+static int attach(struct slot *slot, struct program *program, enum controller_start start,
+                  struct error *err) {
     struct reload *owner = slot->reload;
     for (size_t i = 0; i < program->count; i++) {
         struct edition *edition = &program->editions[i];
@@ -120,7 +121,7 @@ static int attach(struct slot *slot, struct program *program, bool reload, struc
             list_append(&owner->controllers, &controller->link);
             controller->on_result = owner->host->on_result;
         }
-        controller_adopt(controller, edition, reload);
+        controller_adopt(controller, edition, start);
     }
     return 0;
 }
@@ -194,13 +195,18 @@ static void swap(struct slot *slot) {
         on_failed(slot, program);
         return;
     }
+    bool rebuilt = old && old->dead && old->source->hash == program->source->hash;
     struct script_source *before = old ? script_source_ref(old->source) : NULL;
     slot->next = NULL;
     program->before = NULL;
     if (old)
         slot_detach(slot, old, slot->reload->host->reload_grace_ns);
     slot->live = program;
-    if (attach(slot, program, reload, &err) < 0)
+    if (attach(slot, program,
+               rebuilt  ? CONTROLLER_REBUILD
+               : reload ? CONTROLLER_RELOAD
+                        : CONTROLLER_FIRST,
+               &err) < 0)
         slot_report_failure(slot, &err);
     if (old)
         slot_drop_missing(slot, old, program);
@@ -255,12 +261,13 @@ static void on_died(struct program *program) {
         rebuild(slot);
         return;
     }
-    log_error(host->log,
-              "%s: its isolate died again after three rebuilds in a minute; suspended until the "
-              "file changes or 5 "
-              "minutes have passed",
-              slot->name);
+    error_set(&slot->error, ERROR_NOMEM,
+              "its isolate died again after three rebuilds in a minute; suspended until the file "
+              "changes or 5 minutes have passed");
+    log_error(host->log, "%s: %s", slot->name, slot->error.message);
     slot->suspended = true;
+    if (slot->reload->on_outcome)
+        slot->reload->on_outcome(slot->reload, slot, /* ok= */ false);
     slot->live = NULL; /* no successor is being loaded, see above */
     slot_detach(slot, program, 0);
     loop_timer_start(&slot->retry, 300 * NS_PER_S);

@@ -122,6 +122,31 @@ static void workqueue_backoff_doubles_to_the_cap_until_forgotten(void **state) {
     finish(&s);
 }
 
+static void workqueue_backoff_waits_at_least_so_long(void **state) {
+    (void)state;
+    struct setup s;
+    start(&s, 0, 0);
+    assert_false(workqueue_waits(s.queue, str_of("a/x")));
+    assert_int_equal(workqueue_add_backoff_least(s.queue, str_of("a/x"), 60 * NS_PER_S, "retry"),
+                     0);
+    assert_int_equal(workqueue_failures(s.queue, str_of("a/x")), 1);
+    assert_true(workqueue_waits(s.queue, str_of("a/x")));
+    advance(&s, 60 * NS_PER_S - 1);
+    expect_none(&s);
+    advance(&s, 1);
+    assert_false(workqueue_waits(s.queue, str_of("a/x")));
+    expect_get(&s, "a/x");
+    workqueue_add_backoff_least(s.queue, str_of("a/x"), /* least_ns= */ 1, "retry");
+    assert_false(workqueue_waits(s.queue, str_of("a/x"))); /* it is in work */
+    workqueue_done(s.queue, str_of("a/x"));
+    assert_true(workqueue_waits(s.queue, str_of("a/x")));
+    advance(&s, 10 * NS_PER_MS); /* its own second backoff is longer */
+    expect_get(&s, "a/x");
+    workqueue_done(s.queue, str_of("a/x"));
+    workqueue_forget(s.queue, str_of("a/x"));
+    finish(&s);
+}
+
 static void workqueue_namespaces_and_priorities_take_turns(void **state) {
     (void)state;
     struct setup s;
@@ -380,6 +405,7 @@ int main(void) {
         cmocka_unit_test(workqueue_add_in_work_is_ready_again_at_done),
         cmocka_unit_test(workqueue_add_after_keeps_the_earlier_time),
         cmocka_unit_test(workqueue_backoff_doubles_to_the_cap_until_forgotten),
+        cmocka_unit_test(workqueue_backoff_waits_at_least_so_long),
         cmocka_unit_test(workqueue_namespaces_and_priorities_take_turns),
         cmocka_unit_test(workqueue_empty_bucket_calls_on_ready_when_refilled),
         cmocka_unit_test(workqueue_configure_without_rate_ends_the_wait),

@@ -132,11 +132,44 @@ static void worker_cancel_of_a_call_under_unload_does_no_harm(void **state) {
     assert_int_equal(caller.done, 1);
 }
 
+static void has_four(struct world *world) {
+    world_has(world, "ConfigMap", CONFIG_MAP("a", "5"));
+    world_has(world, "ConfigMap", CONFIG_MAP("b", "5"));
+    world_has(world, "ConfigMap", CONFIG_MAP("c", "5"));
+    world_has(world, "ConfigMap", CONFIG_MAP("d", "5"));
+}
+
+/* One bad object takes neither the others' turn nor, by coming again at once, the file. */
+static void worker_key_that_ends_its_isolate_waits_a_minute(void **state) {
+    struct world *world = *state;
+    char line[64];
+    world_has(world, "ConfigMap", CONFIG_MAP("a", "5"));
+    world_has(world, "ConfigMap", CONFIG_MAP("b", "5"));
+    fake_engine_plan(&world->engine, dies);
+    world_file(world, "app", APP("app", ""));
+    world_expect(world, "s1 load app");
+    world_expect(world, "s1 bind 1");
+    world_expect(world, "s1 reconcile ns/a event 1");
+    world_expect(world, "s1 unload");
+    world_expect(world, "s2 load app");
+    world_expect(world, "s2 bind 1");
+    world_until(world, fake_engine_next(&world->engine, line, sizeof line));
+    assert_non_null(strstr(line, "s2 reconcile ns/b"));
+    assert_true(fake_engine_logged(&world->engine, "isolate died and is built anew"));
+    world_rest(world);
+    world_pass(world, 59 * NS_PER_S);
+    world_expect_nothing(world);
+    world_pass(world, NS_PER_S);
+    world_expect(world, "s2 reconcile ns/a event 2");
+    world_until(world, controller_idle(world_controller(world, "app")));
+    assert_false(world_slot(world, "app")->suspended);
+}
+
 /* R19: three rebuilds in a minute suspend the controller until its file changes or 5 min pass. */
 static void worker_script_that_keeps_dying_is_suspended(void **state) {
     struct world *world = *state;
     char line[64];
-    world_has(world, "ConfigMap", CONFIG_MAP("a", "5"));
+    has_four(world);
     for (int i = 0; i < 4; i++)
         fake_engine_plan(&world->engine, dies);
     world_file(world, "app", APP("app", ""));
@@ -145,10 +178,8 @@ static void worker_script_that_keeps_dying_is_suspended(void **state) {
         world_expect(world, line);
         snprintf(line, sizeof line, "s%d bind 1", i);
         world_expect(world, line);
-        if (i > 1)
-            world_pass(world, NS_PER_S); /* the key that hit its cap backs off */
         world_until(world, fake_engine_next(&world->engine, line, sizeof line));
-        assert_non_null(strstr(line, "reconcile ns/a"));
+        assert_non_null(strstr(line, "reconcile ns/"));
         snprintf(line, sizeof line, "s%d unload", i);
         world_expect(world, line);
     }
@@ -165,7 +196,7 @@ static void worker_script_that_keeps_dying_is_suspended(void **state) {
 
 static void worker_script_suspended_runs_again_when_its_file_changes(void **state) {
     struct world *world = *state;
-    world_has(world, "ConfigMap", CONFIG_MAP("a", "5"));
+    has_four(world);
     for (int i = 0; i < 4; i++)
         fake_engine_plan(&world->engine, dies);
     world_file(world, "app", APP("app", ""));
@@ -205,6 +236,7 @@ int main(void) {
         TEST(worker_cancels_a_call_at_its_timeout),
         TEST(worker_unload_aborts_a_call_but_awaits_its_requests),
         TEST(worker_cancel_of_a_call_under_unload_does_no_harm),
+        TEST(worker_key_that_ends_its_isolate_waits_a_minute),
         TEST(worker_script_that_keeps_dying_is_suspended),
         TEST(worker_stop_takes_a_script_that_is_being_loaded),
         TEST(worker_script_that_died_is_rebuilt_though_a_newer_version_fails),
