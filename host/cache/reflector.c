@@ -143,6 +143,7 @@ static bool complete_list(struct reflector *r, struct str version) {
     }
     r->consistent = r->believed = r->unpaged = false;
     store_replace_end(r->options.store, r->begun, ns_of(r), r->number);
+    r->listed = loop_now(r->options.loop);
     works(r);
     if (!r->synced) {
         r->synced = true;
@@ -293,6 +294,8 @@ static void on_watch_end(void *context, const struct error *err) {
     }
     bool lasted = loop_now(r->options.loop) - r->opened >= SHORT_WATCH;
     if (err && err->code == ERROR_GONE) {
+        if (loop_now(r->options.loop) - r->listed > BACKOFF_MAX)
+            r->failures = 0; /* a server that is back: its absence is over */
         if (lasted)
             relist(r);
         else

@@ -52,6 +52,7 @@ struct reflector { /* owned by the caller; members are read, not written, by oth
     uint64_t begun;          /* of the store's replace */
     uint64_t opened;         /* the watch, monotonic ns */
     uint64_t watch_timeout;  /* of the watch, ns */
+    uint64_t listed;         /* the last list's end, monotonic ns */
     uint64_t failed;         /* last failure, monotonic ns */
     unsigned failures;       /* in a row, for the backoff */
     bool relist;             /* what comes after backing off: a list, or a watch */

@@ -128,6 +128,28 @@ static void reflector_gone_watch_relists(void **state) {
     fake_bookmark(fixture_watch(f), 13, true);
 }
 
+/* A server that was restarted has no history: what its absence made us wait is over. */
+static void reflector_gone_after_an_outage_relists_soon(void **state) {
+    struct fixture *f = *state;
+    fixture_sync_by_stream(f);
+    fixture_pass(f, 31);
+    for (int i = 0; i < 6; i++) {
+        fake_watch_end(fixture_watch(f), ERROR_UNAVAILABLE, 0, 0);
+        while (f->reflector.phase != REFLECTOR_WATCHING)
+            fixture_pass(f, 0.1);
+    }
+    for (int i = 0; i < 3; i++) { /* and then, when it lists and forgets at once, later and later */
+        fake_watch_end(fixture_watch(f), ERROR_GONE, 410, 0);
+        assert_in_range(f->reflector.retry.due - loop_now(f->loop), 0, (800 * NS_PER_MS) << i);
+        assert_int_equal(f->reflector.failures, i + 1);
+        while (f->reflector.phase != REFLECTOR_STREAMING)
+            fixture_pass(f, 0.01);
+        fake_pod(fixture_watch(f), KUBE_ADDED, "a", 1);
+        fake_pod(fixture_watch(f), KUBE_ADDED, "b", 2);
+        fake_bookmark(fixture_watch(f), 5, /* ends_initial= */ true);
+    }
+}
+
 static void reflector_follows_a_server_that_went_back(void **state) {
     (void)state;
     for (int streaming = 0; streaming < 2; streaming++) {
@@ -261,6 +283,7 @@ int main(void) {
         cmocka_unit_test(reflector_cut_watch_goes_on_without_relist),
         TEST(reflector_throttled_waits_as_told),
         TEST(reflector_gone_watch_relists),
+        TEST(reflector_gone_after_an_outage_relists_soon),
         cmocka_unit_test(reflector_follows_a_server_that_went_back),
         TEST(reflector_follows_a_restored_server),
         cmocka_unit_test(reflector_older_event_shows_a_server_that_went_back),
