@@ -121,11 +121,7 @@ int registrar_compute(struct registrar *registrar, struct error *err) {
 
 /* May what nobody wants be removed? Not before each file is known. */
 static bool may_remove(const struct registrar *registrar) {
-    struct strbuf why = {0};
-    const struct reload *reload = registrar->options.host->reload;
-    bool known = reload_ready(reload, &why) && !reload_any_failed(reload);
-    strbuf_finish(&why);
-    return registrar->withdrawing || known;
+    return registrar->withdrawing || reload_known(registrar->options.host->reload);
 }
 
 /* Somebody else's configuration is left alone, and that is said. */

@@ -163,6 +163,7 @@ struct reload *reload_create(struct host *host, const char *const *folders, cons
         return NULL;
     }
     reload->host = host;
+    reload->begun_ns = loop_now(host->loop);
     reload->folders = folders;
     list_init(&reload->slots);
     list_init(&reload->controllers);

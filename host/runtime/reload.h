@@ -44,6 +44,7 @@ struct reload {
     struct loop_timer rescan;
     bool scanned; /* once at least */
     bool polls;   /* said that folders are polled */
+    uint64_t begun_ns;
     uint64_t swaps, failures;
     uint64_t last_swap_ns; /* how long the last one took from notice to live */
     void (*on_outcome)(struct reload *reload, struct slot *slot, bool ok);
@@ -74,8 +75,10 @@ void reload_rebuild_lost(struct reload *reload);
 void reload_wake(struct reload *reload);
 /* --once: every file is live or failed, nothing is queued or in work. */
 bool reload_settled(const struct reload *reload);
-/* R10: every file is live, or has failed for reasons of its own, or has waited 2 minutes. */
+/* R10: every file is live, or has failed for reasons of its own, or the start is 2 minutes ago. */
 bool reload_ready(const struct reload *reload, struct strbuf *why);
+/* Is it known what each file declares? One that loads for 2 minutes is not waited for. */
+bool reload_known(const struct reload *reload);
 bool reload_any_failed(const struct reload *reload);
 
 #endif

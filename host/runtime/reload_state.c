@@ -69,19 +69,38 @@ bool reload_settled(const struct reload *reload) {
     return true;
 }
 
+enum { PATIENCE_S = 120 };
+
 bool reload_ready(const struct reload *reload, struct strbuf *why) {
     struct list *link, *next;
     bool ready = true;
     uint64_t now = loop_now(reload->host->loop);
+    if (now - reload->begun_ns > PATIENCE_S * NS_PER_S)
+        return true; /* who is ready does not stop to be for a file that comes later */
     LIST_EACH(link, next, &reload->slots) {
         const struct slot *slot = CONTAINER_OF(link, struct slot, link);
-        if (slot->live || slot->next == NULL || now - slot->next->created_ns > 120 * NS_PER_S)
+        bool again = loop_timer_active(&slot->retry) && !slot->suspended;
+        if (slot->live || (slot->next == NULL && !again))
             continue;
         strbuf_printf(why, "%s%s is %s", ready ? "" : "; ", slot->name,
-                      program_state_name(slot->next->state));
+                      again ? "tried again soon: " : program_state_name(slot->next->state));
+        if (again)
+            strbuf_adds(why, slot->error.message);
         ready = false;
     }
     return ready;
+}
+
+bool reload_known(const struct reload *reload) {
+    struct list *link, *next;
+    uint64_t now = loop_now(reload->host->loop);
+    LIST_EACH(link, next, &reload->slots) {
+        const struct slot *slot = CONTAINER_OF(link, struct slot, link);
+        bool loads = slot->next && now - slot->next->created_ns <= PATIENCE_S * NS_PER_S;
+        if (slot->live == NULL && (loads || slot->error.code != 0))
+            return false;
+    }
+    return true;
 }
 
 bool reload_any_failed(const struct reload *reload) {
