@@ -38,7 +38,8 @@ struct log {
 int log_write_fd(void *context, const char *line, size_t len);
 
 bool log_enabled(const struct log *log, enum log_level level);
-/* fields may be NULL or ends with a {0}. The message is cut at 16 KiB. */
+/* fields may be NULL or ends with a {0}. The message and each text are cut at
+ * 16 KiB; what is no character, or would move a terminal's cursor, is replaced. */
 void log_emit(struct log *log, enum log_level level, const struct log_field *fields,
               const char *format, ...) __attribute__((format(printf, 4, 5)));
 #define log_debug(log, ...) log_emit(log, LOG_DEBUG, NULL, __VA_ARGS__)

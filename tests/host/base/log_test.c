@@ -80,6 +80,57 @@ static void log_for_people_sets_lines_below_the_message(void **state) {
     strbuf_finish(&lines);
 }
 
+/* Objects say what they like, and errors repeat it. */
+static void log_of_foreign_text_is_one_line_of_characters(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *json, *human;
+    } cases[] = {
+        {"gr\xc3\xbc\xc3\x9f \xf0\x9f\x8c\x8d", "gr\xc3\xbc\xc3\x9f \xf0\x9f\x8c\x8d",
+         "gr\xc3\xbc\xc3\x9f \xf0\x9f\x8c\x8d"},
+        {"a\xff\xc3", "a\xef\xbf\xbd\xef\xbf\xbd", "a\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd",
+         "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\x1b[31m\x7f\xc2\x9b", "\\u001b[31m\\u007f\\u009b", "\\u001b[31m\\u007f\\u009b"},
+        {"one\n22:13:20.000 info  two", "one\\n22:13:20.000 info  two",
+         "one\n    22:13:20.000 info  two"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int human = 0; human < 2; human++) {
+            struct clock_fake clock;
+            struct strbuf lines = {0}, wanted = {0};
+            struct log log = log_to(&lines, &clock, human ? LOG_HUMAN : LOG_JSON);
+            log_info(&log, "%s", cases[i].text);
+            strbuf_printf(&wanted,
+                          human ? "22:13:20.000 info  %s\n"
+                                : "{\"ts\":\"2023-11-14T22:13:20.000000Z\",\"level\":"
+                                  "\"info\",\"msg\":\"%s\"}\n",
+                          human ? cases[i].human : cases[i].json);
+            assert_string_equal(lines.data, wanted.data);
+            strbuf_finish(&lines);
+            strbuf_finish(&wanted);
+        }
+    }
+}
+
+static void log_of_a_long_text_ends_with_a_whole_character(void **state) {
+    (void)state;
+    struct clock_fake clock;
+    struct strbuf text = {0};
+    while (text.len < 40000)
+        strbuf_adds(&text, "\xe2\x82\xac");
+    for (int field = 0; field < 2; field++) {
+        struct strbuf lines = {0};
+        struct log log = log_to(&lines, &clock, LOG_JSON);
+        struct log_field fields[] = {{"f", text.data, false}, {0}};
+        log_emit(&log, LOG_INFO, field ? fields : NULL, "%s", field ? "" : text.data);
+        assert_in_range(lines.len, 16384, 16384 + 100);
+        assert_string_equal(lines.data + lines.len - 6, "\xe2\x82\xac\"}\n");
+        strbuf_finish(&lines);
+    }
+    strbuf_finish(&text);
+}
+
 static void error_prefix_keeps_the_code_and_cuts_what_is_too_long(void **state) {
     (void)state;
     struct error err;
@@ -103,6 +154,8 @@ int main(void) {
         cmocka_unit_test(log_json_escapes_what_json_cannot_hold),
         cmocka_unit_test(log_for_people_quotes_only_what_needs_it),
         cmocka_unit_test(log_for_people_sets_lines_below_the_message),
+        cmocka_unit_test(log_of_foreign_text_is_one_line_of_characters),
+        cmocka_unit_test(log_of_a_long_text_ends_with_a_whole_character),
         cmocka_unit_test(error_prefix_keeps_the_code_and_cuts_what_is_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
