@@ -3,11 +3,17 @@
 
 #include "apiserver/rest.h"
 
+/* What new volumes and claims get (rules_admit.c), and lose when they are deleted and nobody uses
+ * them. */
+#define COLLECT_VOLUME_FINALIZER "kubernetes.io/pv-protection"
+#define COLLECT_CLAIM_FINALIZER "kubernetes.io/pvc-protection"
+
 /*
  * Collector: what a cluster's controllers do with every kind's objects, done here, by errands:
  * owner-reference garbage collection (background, foreground, orphan, absent owners), the end of
- * namespaces and of custom resources whose definition goes, pods whose grace period is over, and
- * the ServiceAccount "default" of every namespace.
+ * namespaces and of custom resources whose definition goes, pods whose grace period is over,
+ * volumes and claims that nobody uses any more, and the ServiceAccount "default" of every
+ * namespace.
  *
  * Is:      level-based: a job looks at what is there, does one thing, and looks again.
  * Is not:  a kubelet: a pod that is deleted with a grace period is gone when that is over.

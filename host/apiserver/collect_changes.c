@@ -116,8 +116,13 @@ void collector_changed(struct collector *collector, const struct storage_key *ke
     note_namespaced(collector, key, now);
     if (!resource->builtin && now == NODE_NONE)
         note_custom(collector, resource);
+    if (kinds_is_builtin(resource, "pods") && old != NODE_NONE)
+        collector_note_claims(collector, key, old);
     if (!resource->builtin || now == NODE_NONE)
         return;
+    if (job_deleting(dag, now) && (kinds_is_builtin(resource, "persistentvolumes") ||
+                                   kinds_is_builtin(resource, "persistentvolumeclaims")))
+        collector_queue(collector, JOB_VOLUME, key, 0);
     if (kinds_is_builtin(resource, "namespaces"))
         collector_queue(collector, JOB_NAMESPACE, key, 0);
     else if (kinds_is_builtin(resource, "pods"))

@@ -6,7 +6,8 @@
 #include "base/map.h"
 
 /* The inside of the collector: who depends on whom (collect_owners.c), what changes mean
- * (collect_changes.c), the queue (collect.c) and what is done (collect_jobs.c, collect_spaces.c).
+ * (collect_changes.c), the queue (collect.c) and what is done (collect_jobs.c, collect_spaces.c,
+ * collect_volumes.c).
  */
 struct owner { /* of that uid, whether it exists or not */
     char *uid;
@@ -27,7 +28,8 @@ enum job_type {
     JOB_OBJECT,    /* has owners: are they there? Is being deleted: what do its dependents say? */
     JOB_NAMESPACE, /* is being deleted, or lacks its ServiceAccount */
     JOB_GRACE,     /* a pod: is its time over? */
-    JOB_CRD        /* is being deleted: its objects go first */
+    JOB_CRD,       /* is being deleted: its objects go first */
+    JOB_VOLUME     /* or a claim: is being deleted; does anybody use it? */
 };
 struct job {
     struct list link; /* of collector->jobs, in order */
@@ -75,6 +77,11 @@ enum job_outcome job_send(struct collector *collector, const char *method,
 enum job_outcome job_namespace(struct collector *collector, const struct storage_key *key,
                                node_t node);
 enum job_outcome job_crd(struct collector *collector, const struct storage_key *key, node_t node);
+/* collect_volumes.c */
+enum job_outcome job_volume(struct collector *collector, const struct storage_key *key,
+                            node_t node);
+/* A pod has gone, or is another: claims may be free. */
+void collector_note_claims(struct collector *collector, const struct storage_key *pod, node_t old);
 enum job_outcome job_remove_finalizer(struct collector *collector, const struct storage_key *key,
                                       node_t node, const char *finalizer);
 const struct api_resource *job_resource(const struct collector *collector, unsigned id);

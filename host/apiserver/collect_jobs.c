@@ -241,6 +241,8 @@ enum job_outcome job_step(struct collector *collector, const struct job *job) {
         return end_grace(collector, &job->key, node);
     case JOB_CRD:
         return job_crd(collector, &job->key, node);
+    case JOB_VOLUME:
+        return job_volume(collector, &job->key, node);
     default:
         return check_object(collector, &job->key, node);
     }

@@ -33,10 +33,6 @@ static int read_secret(json_t *secret) {
     return rc ? ERROR_NOMEM : 0;
 }
 
-int rules_admit(const struct api_resource *resource, json_t *object) {
-    return kinds_is_builtin(resource, "pods") ? pod_admit(object) : 0;
-}
-
 static int read_namespace(json_t *namespace) {
     const char *name = document_meta(namespace, "name");
     json_t *labels = document_path(namespace, "metadata.labels");

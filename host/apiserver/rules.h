@@ -39,8 +39,9 @@ struct rules {
 const struct rules *rules_of(const struct api_resource *resource);
 /* What the real server does while it reads an object, so that its writer owns it. 0 or NOMEM. */
 int rules_read(const struct api_resource *resource, json_t *object);
-/* What plug-ins of every cluster put into a new object before webhooks see it. 0 or NOMEM. */
-int rules_admit(const struct api_resource *resource, json_t *object);
+/* rules_admit.c: what plug-ins of every cluster ask of a new object and put into it before webhooks
+ * see it. 0, or < 0 as in rest.h. */
+int rules_admit(struct api_exchange *x, json_t *object);
 /* For a create (`old` NULL) or update of the object, by `subresource` ("" = none): resets what this
  * way may not change. 0 or NOMEM. */
 int rules_reset(const struct api_kind *kind, const char *subresource, json_t *now,

@@ -256,8 +256,7 @@ void write_create(struct api_exchange *x) {
         exchange_fail(x);
     } else if (manage(x, NULL) < 0 || check_namespace(x) < 0) {
         exchange_fail(x);
-    } else if (rules_admit(x->kind->resource, change->now) < 0) {
-        exchange_nomem(x);
+    } else if (rules_admit(x, change->now) < 0) {
         exchange_fail(x);
     } else {
         admission_pass(x, ADMIT_MUTATE, create_mutated);

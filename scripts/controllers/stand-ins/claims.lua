@@ -57,12 +57,15 @@ local volumes = moonlet.controller {
   watches = { { "v1/PersistentVolumeClaim", map = function(claim)
     return { { name = volume_name(claim) } }
   end } },
-  writes = { { VOLUME, verbs = { "delete" } } },
+  writes = { VOLUME },
 
   reconcile = function(volume, ctx)
     local ref = volume.spec.claimRef
     local claim = ctx:get("v1/PersistentVolumeClaim", ref.name, ref.namespace)
     if util.leaving(volume) or claim and claim.metadata.uid == ref.uid then return end
+    if (volume.status or {}).phase == "Bound" then -- as such it is protected
+      ctx:patch(volume, { status = { phase = "Released" } }, "merge", { subresource = "status" })
+    end
     ctx:delete(volume, { precondition = { uid = volume.metadata.uid } })
   end,
 }

@@ -103,6 +103,7 @@ t.case("a taint is tolerated by key, value and effect, or by all", function(sim)
   sim:load "stand-ins"
   sim:settle()
   sim:patch("v1/Node", "stand-in", { spec = { taints = { { key = "a", value = "b", effect = "NoExecute" } } } })
+  sim:settle()
   local tolerations = {
     none = {}, key = { { key = "a", operator = "Exists" } }, value = { { key = "a", value = "b" } },
     all = { { operator = "Exists" } },
@@ -114,6 +115,31 @@ t.case("a taint is tolerated by key, value and effect, or by all", function(sim)
     t.equal(sim:get("v1/Pod", name).spec.nodeName, expected)
   end
   for _, name in ipairs { "none", "another", "weaker" } do t.equal(sim:get("v1/Pod", name).spec.nodeName, nil) end
+end)
+
+t.case("a node's taint follows its condition; others stay", function(sim)
+  local function taints(name)
+    local keys = {}
+    for i, taint in ipairs(sim:get("v1/Node", name).spec.taints or {}) do keys[i] = taint.key end
+    return table.concat(keys, " ")
+  end
+  local function ready(name, status)
+    sim:patch("v1/Node", name, { status = { conditions = { { type = "Ready", status = status } } } })
+    sim:settle()
+  end
+  local own = node "a"
+  own.spec = { taints = { { key = "own", effect = "NoSchedule" } } }
+  sim:create(own)
+  t.equal(taints "a", "own node.kubernetes.io/not-ready")
+  sim:load "stand-ins"
+  sim:settle()
+  t.equal(taints "a", "own")
+  ready("a", "False")
+  t.equal(taints "a", "own node.kubernetes.io/not-ready")
+  ready("a", "Unknown")
+  t.equal(taints "a", "own node.kubernetes.io/unreachable")
+  ready("a", "True")
+  t.equal(taints "a", "own")
 end)
 
 t.case("a gated pod waits; pods spread over the nodes there are", function(sim)
