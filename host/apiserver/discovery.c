@@ -6,6 +6,8 @@
 #include "apiserver/discovery_internal.h"
 #include "apiserver/document.h"
 #include "base/mem.h"
+#include "kube/base64.h"
+#include "serve/mac.h"
 
 static const char openapi_v2_type[] = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 /* Field 1 of gnostic's openapi.v2.Document, swagger: a text of three bytes. */
@@ -64,6 +66,24 @@ static json_t *one_group(struct discovery_maker *maker, const char *group) {
 
 /* Resources */
 
+/* What the storage migrator tells versions by. */
+static json_t *storage_hash(const struct api_resource *resource) {
+    const struct api_kind *storage = resource->storage;
+    const char *version = storage->version;
+    unsigned char digest[MAC_BYTES];
+    struct strbuf text = {0}, hash = {0};
+    struct error err;
+    if (kinds_is_builtin(resource, "customresourcedefinitions"))
+        version = "v1beta1"; /* as the real server still has them in etcd */
+    strbuf_printf(&text, "%s/%s/%s", storage->resource->group, version, storage->resource->kind);
+    if (!text.failed && mac_digest(strbuf_view(&text), digest, &err) == 0)
+        base64_encode(&hash, (const char *)digest, 8);
+    json_t *made = hash.data && !hash.failed ? json_string(hash.data) : NULL;
+    strbuf_finish(&text);
+    strbuf_finish(&hash);
+    return made;
+}
+
 static json_t *one_resource(struct discovery_maker *maker, const struct api_resource *resource) {
     json_t *made =
         json_pack("{s:s,s:s,s:b,s:s}", "name", resource->plural, "singularName", resource->singular,
@@ -73,6 +93,8 @@ static json_t *one_resource(struct discovery_maker *maker, const struct api_reso
         discovery_put(maker, made, "shortNames", discovery_texts(maker, resource->short_names));
     if (resource->categories[0])
         discovery_put(maker, made, "categories", discovery_texts(maker, resource->categories));
+    if (!resource->virtual_)
+        discovery_put(maker, made, "storageVersionHash", storage_hash(resource));
     return made;
 }
 

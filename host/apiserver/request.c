@@ -49,11 +49,18 @@ static bool decode(char *text, bool plus) {
     return true;
 }
 
-static int refuse(struct error *err, int status, const char *what, const char *text) {
-    error_set(err, ERROR_REJECTED, "%s: \"%.200s\"", what, text);
+__attribute__((format(printf, 3, 0))) static int refuse_as(struct error *err, int status,
+                                                           const char *format, const char *text) {
+    error_set(err, ERROR_REJECTED, format, text);
     if (err)
         err->status = status;
     return ERROR_REJECTED;
+}
+
+static int refuse(struct error *err, int status, const char *what, const char *text) {
+    int rc = refuse_as(err, status, "\"%.200s\"", text);
+    error_prefix(err, "%s", what);
+    return rc;
 }
 
 /* Cuts at '/', empty segments left out; -1: too many or a bad escape. */
@@ -76,7 +83,7 @@ static int cut_path(char *path, char *segments[MAX_SEGMENTS]) {
 /* What is behind the version: [watch/][namespaces/NS/]RESOURCE[/NAME[/SUBRESOURCE]]. */
 static void name_resource(struct request *request, char **at, int count) {
     if (count > 0 && strcmp(at[0], "watch") == 0) {
-        request->watch = true;
+        request->watch = request->watch_path = true;
         at++, count--;
     }
     if (count > 2 && strcmp(at[0], "namespaces") == 0 && strcmp(at[2], "status") != 0 &&
@@ -114,7 +121,7 @@ static bool to_bool(const char *value) {
 
 static int to_int(const char *value, int64_t *ret, struct error *err) {
     if (!str_to_int64(str_of(value), ret))
-        return refuse(err, 400, "strconv.ParseInt: parsing", value);
+        return refuse_as(err, 400, "strconv.ParseInt: parsing \"%.200s\": invalid syntax", value);
     return 0;
 }
 
@@ -242,8 +249,8 @@ static void set_verb(struct request *request) {
         if (strcmp(request->method, verbs[i].method) == 0)
             request->verb = request->name[0] ? verbs[i].one : verbs[i].many;
     }
-    if (request->watch &&
-        (request->verb == VERB_LIST || (request->verb == VERB_GET && !request->subresource[0])))
+    bool one = request->watch_path && request->verb == VERB_GET && !request->subresource[0];
+    if (request->watch && (request->verb == VERB_LIST || one))
         request->verb = VERB_WATCH;
 }
 

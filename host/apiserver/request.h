@@ -40,7 +40,8 @@ struct request {
     int64_t limit, timeout; /* 0 = none */
     int64_t grace;          /* -1 = none */
     int orphan, initial;    /* -1 = unset: orphanDependents, sendInitialEvents */
-    bool watch, bookmarks, dry_run, force;
+    bool watch, watch_path, /* by ?watch, by /watch/ in the path */
+        bookmarks, dry_run, force;
     enum answer_form form; /* of what the client accepts, the first that is known */
     bool yaml;
     bool acceptable;

@@ -20,6 +20,12 @@ static int parse_version(struct api_exchange *x, uint64_t *ret) {
     return 0;
 }
 
+static int parse_version_of_one(struct api_exchange *x, uint64_t *ret) {
+    if (parse_version(x, ret) == 0)
+        return 0;
+    return exchange_refuse(x, status_no_version(x->request.resource_version));
+}
+
 static int check_reached(struct api_exchange *x, uint64_t version) {
     uint64_t current = storage_revision(x->server->storage);
     return version > current ? exchange_refuse(x, status_too_large(version, current)) : 0;
@@ -30,7 +36,7 @@ void rest_get(struct api_exchange *x) {
     bool namespaced = x->kind->resource->namespaced;
     struct storage_key key = {x->kind->resource->id, str_of(namespaced ? x->request.ns : ""),
                               str_of(x->request.name)};
-    if (parse_version(x, &version) < 0 || check_reached(x, version) < 0) {
+    if (parse_version_of_one(x, &version) < 0 || check_reached(x, version) < 0) {
         exchange_fail(x);
         return;
     }
@@ -279,8 +285,18 @@ static void write_head(struct listing *listing, struct strbuf *text) {
     json_write_array_begin(writer);
 }
 
+/* As Go writes a list of metadata that is empty. */
+static void write_no_items(struct strbuf *text) {
+    if (text->failed)
+        return;
+    text->len -= strlen("[]");
+    strbuf_adds(text, "null");
+}
+
 static void write_tail(struct listing *listing) {
     json_write_array_end(&listing->writer);
+    if (listing->x->request.form == FORM_PARTIAL && listing->listed == 0)
+        write_no_items(listing->writer.buf);
     json_write_object_end(&listing->writer);
     listing->writer.buf->failed |= listing->failed || listing->last.failed;
 }

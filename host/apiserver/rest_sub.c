@@ -181,15 +181,35 @@ static void rest_status(struct api_exchange *x) {
         rest_update(x);
     else if (x->request.verb == VERB_PATCH)
         rest_patch(x);
+    else if (!x->kind->resource->builtin && x->request.verb == VERB_CREATE)
+        refuse(x, status_not_allowed(x->kind->resource, "create"));
+    else if (!x->kind->resource->builtin && x->request.verb == VERB_DELETE)
+        refuse(x, status_not_allowed(x->kind->resource, "delete"));
     else
         not_allowed(x);
+}
+
+/* Of an object that is there; else that is what is wrong. */
+static void refuse_kubelet(struct api_exchange *x) {
+    bool namespaced = x->kind->resource->namespaced;
+    struct storage_key key = {x->kind->resource->id, str_of(namespaced ? x->request.ns : ""),
+                              str_of(x->request.name)};
+    if (storage_get(x->server->storage, &key, NULL) == NODE_NONE)
+        refuse(x, status_not_found(x->kind->resource, x->request.name));
+    else
+        refuse(x,
+               status_make(501, "NotImplemented", NULL,
+                           "no container runs here, so there is no '%s' of %s \"%s\": moonlet's "
+                           "embedded API server has no nodes; run the program yourself, or use "
+                           "a cluster with nodes, such as kind",
+                           x->request.subresource, x->kind->resource->singular, x->request.name));
 }
 
 void rest_subresource(struct api_exchange *x) {
     const char *subresource = x->request.subresource;
     unsigned flag = flag_of(subresource) & x->kind->subresources;
     if (x->kind->resource->builtin && needs_kubelet(subresource))
-        refuse(x, status_not_served(subresource));
+        refuse_kubelet(x);
     else if (flag == KIND_STATUS)
         rest_status(x);
     else if (flag == KIND_SCALE)

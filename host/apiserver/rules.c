@@ -156,7 +156,8 @@ static int share_member(json_t *to, const json_t *from, const char *key) {
 }
 
 /* All but the head and status is as in `old`, and is shared with it; of a custom object its
- * metadata, too, but for the version that the client knows and what an apply owns. */
+ * metadata, too, but for the version that the client knows and what an apply owns; of a Deployment
+ * its labels. */
 static int keep_all_but_status(const struct api_kind *kind, json_t *now, const json_t *old) {
     const char *key;
     json_t *value, *made = json_copy((json_t *)old);
@@ -164,7 +165,11 @@ static int keep_all_but_status(const struct api_kind *kind, json_t *now, const j
         return ERROR_NOMEM;
     json_t *version = json_incref(document_path(now, "metadata.resourceVersion"));
     int rc = share_member(made, now, "status");
-    if (kind->resource->builtin)
+    if (kinds_is_builtin(kind->resource, "deployments"))
+        rc |= share_member(made, now, "metadata") |
+              document_copy_member(document_metadata(made), json_object_get(old, "metadata"),
+                                   "labels");
+    else if (kind->resource->builtin)
         rc |= share_member(made, now, "metadata");
     else
         rc |= document_copy_member(made, old, "metadata");

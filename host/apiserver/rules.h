@@ -52,6 +52,10 @@ int rules_prepare(struct apiserver *server, const struct api_kind *kind, json_t 
 int rules_prepare_status(struct apiserver *server, const struct api_kind *kind, json_t *now,
                          const json_t *old, struct error *err);
 
+/* rules_status.c: of an update of the status, after the schema. */
+void rules_check_status(const struct api_resource *resource, const json_t *now,
+                        struct causes *causes);
+
 /* rules_config.c, rules_network.c, rules_pod.c, rules_policy.c, rules_service.c, rules_storage.c,
  * rules_webhook.c, rules_workload.c */
 typedef void rules_check_fn(struct apiserver *server, const json_t *now, const json_t *old,

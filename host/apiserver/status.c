@@ -62,6 +62,13 @@ static json_t *about(int code, const char *reason, const struct api_resource *re
     return status;
 }
 
+json_t *status_no_version(const char *text) {
+    return status_make(500, NULL, NULL,
+                       "resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": "
+                       "invalid syntax",
+                       text, text);
+}
+
 json_t *status_not_found(const struct api_resource *resource, const char *name) {
     return about(404, "NotFound", resource, name, "", " not found");
 }

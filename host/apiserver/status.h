@@ -18,6 +18,7 @@ json_t *status_make(int code, const char *reason, json_t *details, const char *f
     __attribute__((format(printf, 4, 5)));
 int status_code(const json_t *status); /* of NULL: 500 */
 
+json_t *status_no_version(const char *text); /* of one object, or a watch: 500 */
 json_t *status_not_found(const struct api_resource *resource, const char *name);
 json_t *status_exists(const struct api_resource *resource, const char *name);
 /* "Operation cannot be fulfilled on pods "x": WHY"; NULL: the object has been modified. */

@@ -70,10 +70,10 @@ json_t *sub_scale_of(const struct api_kind *kind, const json_t *object) {
     const json_t *wanted = document_path(object, plain(kind->scale_spec, "spec.replicas"));
     const json_t *there = document_path(object, plain(kind->scale_status, "status.replicas"));
     write_selector(kind, object, &selector);
-    json_t *scale =
-        json_pack("{s:s, s:s, s:{}, s:{s:I}, s:{s:I, s:s*}}", "kind", "Scale", "apiVersion",
-                  scale_version, "metadata", "spec", "replicas", json_integer_value(wanted),
-                  "status", "replicas", json_integer_value(there), "selector", selector.data);
+    json_t *scale = json_pack(
+        "{s:s, s:s, s:{}, s:{s:I}, s:{s:I, s:s*}}", "kind", "Scale", "apiVersion", scale_version,
+        "metadata", "spec", "replicas", json_integer_value(wanted), "status", "replicas",
+        json_integer_value(there), "selector", selector.len > 0 ? selector.data : NULL);
     for (size_t i = 0; scale && i < sizeof kept / sizeof *kept; i++)
         document_copy_member(json_object_get(scale, "metadata"),
                              json_object_get(object, "metadata"), kept[i]);
@@ -134,7 +134,15 @@ static int check_scale(struct api_exchange *x, const json_t *scale) {
                                   "(%s)",
                                   name, x->request.name));
     }
-    if (json_integer_value(replicas) < 0)
+    const struct api_resource *resource = x->kind->resource;
+    bool negative = json_integer_value(replicas) < 0;
+    if (!resource->builtin) {
+        if (negative)
+            cause_invalid(&causes, x->kind->scale_spec, replicas,
+                          "should be a non-negative integer");
+        return exchange_causes(x, resource->group, resource->kind, x->request.name, &causes);
+    }
+    if (negative)
         cause_invalid(&causes, "spec.replicas", replicas, "must be greater than or equal to 0");
     return exchange_causes(x, "autoscaling", "Scale", x->request.name, &causes);
 }

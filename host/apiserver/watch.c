@@ -327,7 +327,7 @@ void rest_watch(struct api_exchange *x) {
     uint64_t now = storage_revision(x->server->storage);
     int rc = check_options(x);
     if (rc == 0 && text[0] && (!str_to_int64(str_of(text), &since) || since < 0))
-        rc = exchange_refuse(x, status_bad_request("invalid resource version: %s", text));
+        rc = exchange_refuse(x, status_no_version(text));
     if (rc == 0 && x->request.initial == 1 && (uint64_t)since > now)
         rc = exchange_refuse(x, status_too_large((uint64_t)since, now));
     if (rc == 0)

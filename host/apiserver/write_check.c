@@ -121,6 +121,8 @@ int write_check(struct api_exchange *x) {
     causes.failed |= faults.failed;
     if (rules->check && write_is_whole(x) && (fits || !(rules->flags & RULE_AFTER_SCHEMA)))
         rules->check(x->server, now, old, &causes);
+    if (fits && strcmp(x->request.subresource, "status") == 0)
+        rules_check_status(kind->resource, now, &causes);
     add_faults(&causes, faults.list);
     return exchange_causes(x, kind->resource->storage->resource->group, kind->resource->kind,
                            document_meta(now, "name"), &causes);

@@ -95,7 +95,7 @@ static int parse_selectors(struct informer *informer, struct error *err) {
     if (informer->label_text) {
         informer->labels = selector_parse(informer->label_text, err);
         if (informer->labels == NULL)
-            return err->code;
+            return error_prefix(err, "label selector \"%s\"", informer->label_text);
     }
     if (informer->field_text) {
         informer->fields = field_selector_parse(informer->field_text, err);

@@ -35,9 +35,9 @@ void selector_destroy(struct selector *selector) {
 enum token { T_END, T_WORD, T_COMMA, T_OPEN, T_CLOSE, T_NOT, T_EQUAL, T_UNEQUAL, T_MORE, T_LESS };
 
 struct parser {
-    const char *text, *at;
+    const char *at;
     enum token token; /* the one in hand */
-    struct str word;
+    struct str word;  /* its text */
     struct selector *selector;
     struct error *err;
 };
@@ -45,6 +45,7 @@ struct parser {
 static void advance(struct parser *p) {
     p->at += strspn(p->at, " \t\r\n");
     size_t len = strcspn(p->at, " \t\r\n=!(),<>");
+    const char *begin = p->at;
     p->word = str_n(p->at, len);
     p->token = T_WORD;
     if (len > 0) {
@@ -71,12 +72,23 @@ static void advance(struct parser *p) {
                                    : T_LESS;
     }
     p->at++;
+    p->word = str_n(begin, (size_t)(p->at - begin));
 }
 
-static int wrong(struct parser *p, const char *what) {
-    return error_set(p->err, ERROR_INVALID, "label selector \"%s\": %s at byte %zu", p->text, what,
-                     (size_t)(p->at - p->text));
+/* In the server's words, which speak of the token in hand. */
+static int unexpected(struct parser *p, const char *expected) {
+    return error_set(p->err, ERROR_INVALID, "found '%.*s'%s", STR_ARG(p->word), expected);
 }
+
+#define ENDS "and must start and end with an alphanumeric character"
+#define NO_NAME                                                                                    \
+    "name part must consist of alphanumeric characters, '-', '_' or '.', " ENDS                    \
+    " (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "                 \
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+#define NO_VALUE                                                                                   \
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "    \
+    "'.', " ENDS " (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "    \
+    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 
 static int no_memory(struct error *err) {
     return error_set(err, ERROR_NOMEM, "no memory for a selector");
@@ -123,7 +135,8 @@ static bool is_key(struct str text) {
 
 static int add_value(struct parser *p, struct requirement *r, struct str value) {
     if (value.len > 0 && !is_name(value))
-        return wrong(p, "not a label value");
+        return error_set(p->err, ERROR_INVALID, "values[%zu][%s]: Invalid value: \"%.*s\": %s",
+                         r->count, r->key, STR_ARG(value), NO_VALUE);
     char *copy = mem_strndup(value.data, value.len);
     if (copy == NULL || mem_grow(&r->values, &r->cap, r->count + 1, sizeof *r->values) < 0) {
         mem_free(copy);
@@ -136,10 +149,8 @@ static int add_value(struct parser *p, struct requirement *r, struct str value) 
 /* "(a, b,)": what is empty between commas is the empty value. */
 static int parse_list(struct parser *p, struct requirement *r) {
     if (p->token != T_OPEN)
-        return wrong(p, "expected '('");
+        return unexpected(p, " expected: '('");
     advance(p);
-    if (p->token == T_CLOSE)
-        return wrong(p, "an empty list");
     for (;;) {
         int rc = add_value(p, r, p->token == T_WORD ? p->word : str_of(""));
         if (rc < 0)
@@ -149,7 +160,7 @@ static int parse_list(struct parser *p, struct requirement *r) {
         if (p->token == T_CLOSE)
             break;
         if (p->token != T_COMMA)
-            return wrong(p, "expected ',' or ')'");
+            return unexpected(p, ", expected: ',' or ')'");
         advance(p);
     }
     advance(p);
@@ -157,8 +168,14 @@ static int parse_list(struct parser *p, struct requirement *r) {
 }
 
 static int parse_bound(struct parser *p, struct requirement *r) {
-    if (p->token != T_WORD || !str_to_int64(p->word, &r->bound))
-        return wrong(p, "expected an integer");
+    if (p->token != T_WORD)
+        return unexpected(p, ", expected: identifier");
+    if (!str_to_int64(p->word, &r->bound))
+        return error_set(
+            p->err, ERROR_INVALID,
+            "values[0]: Invalid value: \"%.*s\": for 'Gt', 'Lt' operators, the value must "
+            "be an integer",
+            STR_ARG(p->word));
     advance(p);
     return 0;
 }
@@ -167,7 +184,7 @@ static int parse_value(struct parser *p, struct requirement *r) {
     if (p->token == T_COMMA || p->token == T_END)
         return add_value(p, r, str_of(""));
     if (p->token != T_WORD)
-        return wrong(p, "expected a value");
+        return unexpected(p, ", expected: identifier");
     int rc = add_value(p, r, p->word);
     if (rc == 0)
         advance(p);
@@ -180,6 +197,9 @@ static int parse_operation(struct parser *p, struct requirement *r) {
     r->op = OP_EXISTS;
     if (token == T_END || token == T_COMMA)
         return 0;
+    bool set = token == T_WORD && (str_is(word, "in") || str_is(word, "notin"));
+    if (!set && (token < T_EQUAL || token > T_LESS))
+        return unexpected(p, ", expected: in, notin, =, ==, !=, gt, lt");
     advance(p);
     switch (token) {
     case T_EQUAL:
@@ -194,9 +214,7 @@ static int parse_operation(struct parser *p, struct requirement *r) {
         break;
     }
     r->op = str_is(word, "in") ? OP_IN : OP_NOT_IN;
-    if (token == T_WORD && (r->op == OP_IN || str_is(word, "notin")))
-        return parse_list(p, r);
-    return wrong(p, "expected an operator");
+    return parse_list(p, r);
 }
 
 static int parse_requirement(struct parser *p) {
@@ -204,8 +222,11 @@ static int parse_requirement(struct parser *p) {
     bool absent = p->token == T_NOT;
     if (absent)
         advance(p);
-    if (p->token != T_WORD || !is_key(p->word))
-        return wrong(p, "expected a label key");
+    if (p->token != T_WORD)
+        return unexpected(p, ", expected: identifier");
+    if (!is_key(p->word))
+        return error_set(p->err, ERROR_INVALID, "<nil>: Invalid value: \"%.*s\": %s",
+                         STR_ARG(p->word), NO_NAME);
     if (mem_grow(&s->all, &s->cap, s->count + 1, sizeof *s->all) < 0)
         return no_memory(p->err);
     struct requirement *r = &s->all[s->count++];
@@ -216,8 +237,17 @@ static int parse_requirement(struct parser *p) {
     return absent ? 0 : parse_operation(p, r);
 }
 
+static bool begins_requirement(const struct parser *p) {
+    return p->token == T_WORD || p->token == T_NOT;
+}
+
+static int parse_comma(struct parser *p) {
+    advance(p);
+    return begins_requirement(p) ? 0 : unexpected(p, ", expected: identifier after ','");
+}
+
 struct selector *selector_parse(const char *text, struct error *err) {
-    struct parser p = {.text = text, .at = text, .err = err};
+    struct parser p = {.at = text, .err = err};
     p.selector = mem_zalloc(sizeof *p.selector);
     if (p.selector == NULL) {
         no_memory(err);
@@ -225,15 +255,16 @@ struct selector *selector_parse(const char *text, struct error *err) {
     }
     advance(&p);
     int rc = 0;
+    if (p.token != T_END && !begins_requirement(&p))
+        rc = unexpected(&p, ", expected: !, identifier, or 'end of string'");
     while (rc == 0 && p.token != T_END) {
         rc = parse_requirement(&p);
-        if (rc == 0 && p.token == T_COMMA) {
-            advance(&p);
-            if (p.token == T_END)
-                rc = wrong(&p, "expected a label key");
-        } else if (rc == 0 && p.token != T_END) {
-            rc = wrong(&p, "expected ','");
-        }
+        if (rc < 0)
+            error_prefix(err, "unable to parse requirement");
+        else if (p.token == T_COMMA)
+            rc = parse_comma(&p);
+        else if (p.token != T_END)
+            rc = unexpected(&p, ", expected: ',' or 'end of string'");
     }
     if (rc == 0)
         return p.selector;

@@ -10,7 +10,8 @@
  * Threads: immutable after creation. Yields: never.
  */
 struct selector; /* labels: "a=b,c in (d,e),!f,g", apimachinery's labels.Parse */
-struct selector *selector_parse(const char *text, struct error *err); /* NULL: INVALID, NOMEM */
+struct selector *selector_parse(const char *text, struct error *err); /* NULL: INVALID, in the
+                                                                    server's words; NOMEM */
 void selector_destroy(struct selector *selector);
 /* `labels` is an object node or NODE_NONE. A NULL selector matches everything. */
 bool selector_matches(const struct selector *selector, const struct dag *dag, node_t labels);

@@ -22,13 +22,13 @@ static int compile(struct feed *feed, bool push_labels, bool push_fields, struct
     const struct kind_match *match = feed->match;
     if (match->labels && !push_labels &&
         (feed->labels = selector_parse(match->labels, err)) == NULL)
-        return err->code;
+        return error_prefix(err, "label selector \"%s\"", match->labels);
     if (match->fields && !push_fields &&
         (feed->fields = field_selector_parse(match->fields, err)) == NULL)
         return err->code;
     if (match->namespace_labels &&
         (feed->namespace_labels = selector_parse(match->namespace_labels, err)) == NULL)
-        return err->code;
+        return error_prefix(err, "label selector \"%s\"", match->namespace_labels);
     return 0;
 }
 

@@ -12,6 +12,8 @@ enum { MAC_BYTES = 32 };
 
 /* 0 or INTERNAL. */
 int mac_make(struct str key, struct str text, unsigned char ret[MAC_BYTES], struct error *err);
+/* SHA-256, without a key. 0 or INTERNAL. */
+int mac_digest(struct str text, unsigned char ret[MAC_BYTES], struct error *err);
 /* Takes as long for a secret that is nearly right as for any other of its length. */
 bool mac_same(struct str shown, struct str wanted);
 

@@ -60,6 +60,7 @@ static void match_labels_follow_the_servers_grammar(void **state) {
                                       "tier=",
                                       "tier in (,a)",
                                       "tier in (a,)",
+                                      "tier in ()",
                                       "n>4",
                                       "n > 4, n<6",
                                       "app,tier,!z",
@@ -87,7 +88,7 @@ static void match_nonsense_is_invalid(void **state) {
     static const char *const labels[] = {
         ",",        "a,",
         ",a",       "a in",
-        "a in ()",  "a in (b",
+        "a in (,",  "a in (b",
         "a in b",   "a=b=c",
         "a b",      "=a",
         "a>x",      "a>",
@@ -110,6 +111,26 @@ static void match_nonsense_is_invalid(void **state) {
         if (field_selector_parse(fields[i], &err))
             fail_msg("%s should be refused", fields[i]);
         assert_int_equal(err.code, ERROR_INVALID);
+    }
+}
+
+/* As kube-apiserver 1.36 says it. */
+static void match_nonsense_is_told_in_the_servers_words(void **state) {
+    (void)state;
+    static const char *const said[][2] = {
+        {"=1", "found '=', expected: !, identifier, or 'end of string'"},
+        {"x,=1", "found '=', expected: identifier after ','"},
+        {"x=1 2", "found '2', expected: ',' or 'end of string'"},
+        {"x in", "unable to parse requirement: found '' expected: '('"},
+        {"x in (a", "unable to parse requirement: found '', expected: ',' or ')'"},
+        {"x 1", "unable to parse requirement: found '1', expected: in, notin, =, ==, !=, gt, lt"},
+        {"x>a", "unable to parse requirement: values[0]: Invalid value: \"a\": for 'Gt', 'Lt' "
+                "operators, the value must be an integer"},
+    };
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        struct error err = {0};
+        assert_null(selector_parse(said[i][0], &err));
+        assert_string_equal(err.message, said[i][1]);
     }
 }
 
@@ -161,6 +182,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(match_labels_follow_the_servers_grammar),
         cmocka_unit_test(match_nonsense_is_invalid),
+        cmocka_unit_test(match_nonsense_is_told_in_the_servers_words),
         cmocka_unit_test(match_fields_by_path),
         cmocka_unit_test(match_parse_survives_each_failed_allocation),
     };

@@ -28,6 +28,14 @@ static void mac_is_that_of_the_rfc(void **state) {
     }
 }
 
+static void digest_is_that_of_the_standard(void **state) {
+    static const unsigned char begins[] = {0xba, 0x78, 0x16, 0xbf};
+    unsigned char digest[MAC_BYTES];
+    (void)state;
+    assert_int_equal(mac_digest(str_of("abc"), digest, NULL), 0);
+    assert_memory_equal(digest, begins, sizeof begins);
+}
+
 static void only_the_whole_secret_is_the_same(void **state) {
     (void)state;
     static const char *const others[] = {"", "s", "sesam", "sesamE", "sesame ", "sesamesesame"};
@@ -39,6 +47,7 @@ static void only_the_whole_secret_is_the_same(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mac_is_that_of_the_rfc),
+        cmocka_unit_test(digest_is_that_of_the_standard),
         cmocka_unit_test(only_the_whole_secret_is_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
