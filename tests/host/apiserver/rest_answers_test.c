@@ -21,18 +21,15 @@ static void assert_message(struct api_client *client, const char *method, const 
 }
 
 static void a_pod_has_no_container(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    assert_message(&client, "GET", CORE "pods/a/log", NULL, 404, "pods \"a\" not found");
-    api_put(&client, "POST", CORE "pods",
+    struct api_client *client = *state;
+    assert_message(client, "GET", CORE "pods/a/log", NULL, 404, "pods \"a\" not found");
+    api_put(client, "POST", CORE "pods",
             "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":"
             "\"i\"}]}}");
-    assert_message(&client, "POST", CORE "pods/a/exec", "", 501,
+    assert_message(client, "POST", CORE "pods/a/exec", "", 501,
                    "no container runs here, so there is no 'exec' of pod \"a\": moonlet's embedded "
                    "API server has no nodes; run the program yourself, or use a cluster with "
                    "nodes, such as kind");
-    api_finish(&client);
 }
 
 static void a_status_is_held_against_its_object(void **state) {
@@ -40,100 +37,86 @@ static void a_status_is_held_against_its_object(void **state) {
         "{\"metadata\":{\"name\":\"d\",\"labels\":{\"a\":\"b\"}},\"spec\":{\"selector\":{"
         "\"matchLabels\":{\"x\":\"y\"}},\"template\":{\"metadata\":{\"labels\":{\"x\":\"y\"}},"
         "\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}";
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    api_put(&client, "POST", APPS "deployments", "%s", deployment);
-    api_expect(&client, 201);
-    assert_message(&client, "PATCH", APPS "deployments/d/status",
+    struct api_client *client = *state;
+    api_put(client, "POST", APPS "deployments", "%s", deployment);
+    api_expect(client, 201);
+    assert_message(client, "PATCH", APPS "deployments/d/status",
                    "{\"status\":{\"replicas\":1,\"readyReplicas\":2}}", 422,
                    "Deployment.apps \"d\" is invalid: status.readyReplicas: Invalid value: 2: "
                    "cannot be greater than status.replicas");
-    assert_message(&client, "PATCH", APPS "deployments/d/status",
+    assert_message(client, "PATCH", APPS "deployments/d/status",
                    "{\"status\":{\"replicas\":1,\"availableReplicas\":1}}", 422,
                    "Deployment.apps \"d\" is invalid: status.availableReplicas: Invalid value: 1: "
                    "cannot be greater than readyReplicas");
-    api_put(&client, "POST", CORE "services",
+    api_put(client, "POST", CORE "services",
             "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"ports\":[{\"port\":80}]}}");
-    assert_message(&client, "PATCH", CORE "services/s/status",
+    assert_message(client, "PATCH", CORE "services/s/status",
                    "{\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"192.0.2.1\"}]}}}", 422,
                    "Service \"s\" is invalid: status.loadBalancer.ingress: Forbidden: may only be "
                    "used when `spec.type` is 'LoadBalancer'");
     json_t *now =
-        api_call(&client, "PATCH", APPS "deployments/d/status", "application/merge-patch+json",
+        api_call(client, "PATCH", APPS "deployments/d/status", "application/merge-patch+json",
                  "{\"metadata\":{\"labels\":{\"a\":\"c\"}},\"status\":{\"replicas\":1}}");
-    api_expect(&client, 200);
+    api_expect(client, 200);
     assert_string_equal(text_at(now, "metadata.labels.a"), "b");
     assert_int_equal(json_integer_value(value_at(now, "status.replicas")), 1);
     json_decref(now);
-    api_finish(&client);
 }
 
 static void a_query_that_cannot_be_read_is_told(void **state) {
     static const char no_version[] = "resourceVersion: Invalid value: \"x\": strconv.ParseUint: "
                                      "parsing \"x\": invalid syntax";
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    assert_message(&client, "GET", CORE "configmaps?limit=x", NULL, 400,
+    struct api_client *client = *state;
+    assert_message(client, "GET", CORE "configmaps?limit=x", NULL, 400,
                    "strconv.ParseInt: parsing \"x\": invalid syntax");
-    assert_message(&client, "GET", CORE "configmaps/a?resourceVersion=x", NULL, 500, no_version);
-    assert_message(&client, "GET", CORE "configmaps?watch=1&resourceVersion=x", NULL, 500,
+    assert_message(client, "GET", CORE "configmaps/a?resourceVersion=x", NULL, 500, no_version);
+    assert_message(client, "GET", CORE "configmaps?watch=1&resourceVersion=x", NULL, 500,
                    no_version);
-    assert_message(&client, "GET", CORE "configmaps?labelSelector=x+in", NULL, 400,
+    assert_message(client, "GET", CORE "configmaps?labelSelector=x+in", NULL, 400,
                    "unable to parse requirement: found '' expected: '('");
-    api_finish(&client);
 }
 
 /* `?watch=1` is for lists. */
 static void one_object_is_not_watched(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    api_put(&client, "POST", CORE "configmaps", "{\"metadata\":{\"name\":\"a\"}}");
-    json_t *map = api_call(&client, "GET", CORE "configmaps/a?watch=1", NULL, NULL);
+    struct api_client *client = *state;
+    api_put(client, "POST", CORE "configmaps", "{\"metadata\":{\"name\":\"a\"}}");
+    json_t *map = api_call(client, "GET", CORE "configmaps/a?watch=1", NULL, NULL);
     assert_string_equal(text_at(map, "kind"), "ConfigMap");
     json_decref(map);
-    api_finish(&client);
 }
 
 static void an_empty_list_of_metadata_has_no_items(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    client.accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-    json_t *list = api_call(&client, "GET", CORE "configmaps", NULL, NULL);
+    struct api_client *client = *state;
+    client->accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+    json_t *list = api_call(client, "GET", CORE "configmaps", NULL, NULL);
     assert_string_equal(text_at(list, "kind"), "PartialObjectMetadataList");
     assert_true(json_is_null(value_at(list, "items")));
     json_decref(list);
-    api_finish(&client);
 }
 
 static void discovery_tells_stored_versions_apart(void **state) {
-    struct api_client client;
-    (void)state;
-    api_init(&client);
-    json_t *list = api_call(&client, "GET", "/apis/apps/v1", NULL, NULL);
+    struct api_client *client = *state;
+    json_t *list = api_call(client, "GET", "/apis/apps/v1", NULL, NULL);
     assert_string_equal(text_at(list, "resources.0.name"), "controllerrevisions");
     assert_string_equal(text_at(list, "resources.0.storageVersionHash"), "85nkx63pcBU=");
     json_decref(list);
-    list = api_call(&client, "GET", "/apis/events.k8s.io/v1", NULL, NULL);
+    list = api_call(client, "GET", "/apis/events.k8s.io/v1", NULL, NULL);
     assert_string_equal(text_at(list, "resources.0.storageVersionHash"), "r2yiGXH7wu8=");
     json_decref(list);
-    list = api_call(&client, "GET", "/apis/authorization.k8s.io/v1", NULL, NULL);
+    list = api_call(client, "GET", "/apis/authorization.k8s.io/v1", NULL, NULL);
     assert_string_equal(text_at(list, "resources.0.storageVersionHash"), "");
     json_decref(list);
-    api_finish(&client);
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, api_setup, api_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_pod_has_no_container),
-        cmocka_unit_test(a_status_is_held_against_its_object),
-        cmocka_unit_test(a_query_that_cannot_be_read_is_told),
-        cmocka_unit_test(one_object_is_not_watched),
-        cmocka_unit_test(an_empty_list_of_metadata_has_no_items),
-        cmocka_unit_test(discovery_tells_stored_versions_apart),
+        TEST(a_pod_has_no_container),
+        TEST(a_status_is_held_against_its_object),
+        TEST(a_query_that_cannot_be_read_is_told),
+        TEST(one_object_is_not_watched),
+        TEST(an_empty_list_of_metadata_has_no_items),
+        TEST(discovery_tells_stored_versions_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
