@@ -38,6 +38,11 @@ static void report(struct errand *errand, const struct script_result *result) {
     while (fields[at].key)
         at++;
     fields[at++] = (struct log_field){"code", error_code_name(result->error.code), false};
+    fields[at++] = (struct log_field){"then",
+                                      errand->schedule    ? "runs again at its next time"
+                                      : result->permanent ? "not retried: permanent"
+                                                          : "retried with backoff",
+                                      false};
     fields[at++] = (struct log_field){"traceback", result->traceback, false};
     fields[at] = (struct log_field){0};
     log_emit(errand->host->log, LOG_ERROR, fields, "%s", result->error.message);

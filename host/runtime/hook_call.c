@@ -93,7 +93,11 @@ static void on_deadline(struct loop_timer *timer) {
     struct error err;
     error_set(&err, ERROR_TIMEOUT, "%s did not answer in %.1f s", call->name,
               (double)call->allowed_ns / 1e9);
-    log_error(call->hooks->host->log, "%s", err.message);
+    struct log_field fields[] = {{"controller", call->name, false},
+                                 {"key", call->key[0] ? call->key : NULL, false},
+                                 {"uid", call->uid[0] ? call->uid : NULL, false},
+                                 {0}};
+    log_emit(call->hooks->host->log, LOG_ERROR, fields, "%s", err.message);
     if (call->running)
         invocation_cancel(&call->invocation, ERROR_TIMEOUT);
     hook_call_fail(call, 500, &err);

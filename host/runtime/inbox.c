@@ -79,17 +79,30 @@ static void enqueue_keys(struct controller *controller, const char *json) {
     json_scanner_finish(&scanner);
 }
 
+static void report(const struct program *program, const struct change *change,
+                   const struct error *err) {
+    const struct edition *edition = change->feed->context;
+    struct strbuf key = {0};
+    controller_key(&key, change->now ? change->now : change->old);
+    struct log_field fields[] = {{"controller", edition->definition->name, false},
+                                 {"kind", change->feed->match->kind, false},
+                                 {"key", key.data, false},
+                                 {"then",
+                                  change->map      ? "no key runs for this change"
+                                  : change->filter ? "counted as a match"
+                                                   : "in no index",
+                                  false},
+                                 {0}};
+    log_emit(program->host->log, LOG_ERROR, fields, "%s", err->message);
+    strbuf_finish(&key);
+}
+
 static void conclude(struct program *program, struct change *change,
                      const struct script_result *result, bool aborted) {
     struct edition *edition = change->feed->context;
     struct controller *controller = edition->controller;
-    if (result->error.code != 0) {
-        struct log_field fields[] = {{"controller", edition->definition->name, false},
-                                     {"kind", change->feed->match->kind, false},
-                                     {"then", "counted as a match", false},
-                                     {0}};
-        log_emit(program->host->log, LOG_ERROR, fields, "%s", result->error.message);
-    }
+    if (result->error.code != 0)
+        report(program, change, &result->error);
     if (controller == NULL || controller->edition != edition)
         return;
     if (aborted && change->map) {
