@@ -51,10 +51,13 @@ static void rebuild(struct slot *slot) {
 /* Outcomes are visible in the log, the metric and as an Event. */
 void slot_report_failure(struct slot *slot, const struct error *err) {
     struct reload *reload = slot->reload;
-    struct log_field fields[] = {
-        {"file", slot->name, false},
-        {"then", slot->live ? "the previous version keeps running" : "it does not run", false},
-        {0}};
+    struct log_field fields[] = {{"file", slot->name, false},
+                                 {"then",
+                                  slot->live ? "the previous version keeps running"
+                                  : loop_timer_active(&slot->retry) ? "it is tried again"
+                                                                    : "it does not run",
+                                  false},
+                                 {0}};
     log_emit(reload->host->log, LOG_ERROR, fields, "%s", err->message);
     slot->error = *err;
     slot->load_failures++;
@@ -71,14 +74,15 @@ static void on_failed(struct slot *slot, struct program *program) {
     if (program == slot->next)
         slot->next = NULL;
     program_destroy(program);
-    slot_report_failure(slot, &err);
-    if (dead && slot->live->source->hash != hash) { /* what shall keep running has to be rebuilt */
-        rebuild(slot);
-    } else if (environment) {
+    bool rebuilds = dead && slot->live->source->hash != hash;
+    if (environment && !rebuilds) {
         uint64_t wait = (1 * NS_PER_S) << (slot->env_failures < 5 ? slot->env_failures : 5);
         slot->env_failures++;
         loop_timer_start(&slot->retry, wait);
     }
+    slot_report_failure(slot, &err);
+    if (rebuilds) /* what shall keep running */
+        rebuild(slot);
     slot->reload->host->changed(slot->reload->host);
 }
 
