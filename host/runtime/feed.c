@@ -93,6 +93,35 @@ static bool is_indexed(const struct definition *definition, const char *kind) {
     return false;
 }
 
+static bool same(const char *a, const char *b) {
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool selects_otherwise(const struct kind_match *matches, size_t count,
+                              const struct kind_match *than) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(matches[i].kind, than->kind) == 0 &&
+            !(same(matches[i].labels, than->labels) && same(matches[i].fields, than->fields)))
+            return true;
+    return false;
+}
+
+/* R7: an object that leaves the match must still be seen when a finalizer may be on it. */
+static bool may_hold_finalizer(const struct definition *definition) {
+    return definition->has_resource && definition->handlers & HANDLER_FINALIZE;
+}
+
+/* Who watches a kind in parts would hear of a change from one, and read of it in another one that
+ * is behind. */
+static bool is_watched_whole(const struct definition *d, const struct kind_match *match) {
+    if (may_hold_finalizer(d) && strcmp(d->resource.kind, match->kind) == 0)
+        return true;
+    return (d->has_resource && selects_otherwise(&d->resource, 1, match)) ||
+           selects_otherwise(d->owns, d->owns_count, match) ||
+           selects_otherwise(d->watches, d->watches_count, match) ||
+           selects_otherwise(d->reads, d->reads_count, match);
+}
+
 int feed_init(struct feed *feed, struct host *host, const struct definition *definition,
               unsigned index, const struct kind_match *match, enum feed_role role, size_t number,
               struct error *err) {
@@ -111,12 +140,11 @@ int feed_init(struct feed *feed, struct host *host, const struct definition *def
         snprintf(feed->path, sizeof feed->path, "resource");
     else
         snprintf(feed->path, sizeof feed->path, "%s.%zu", role_names[role], number + 1);
-    /* R7: an object that leaves the match must still be seen when a finalizer may be on it. */
-    bool held = role == FEED_PRIMARY && definition->handlers & HANDLER_FINALIZE;
-    bool push_fields = !held && match->fields && server_selects(match->fields);
-    int rc = compile(feed, !held, push_fields, err);
+    bool push_labels = !is_watched_whole(definition, match);
+    bool push_fields = push_labels && match->fields && server_selects(match->fields);
+    int rc = compile(feed, push_labels, push_fields, err);
     if (rc == 0)
-        rc = acquire(feed, !held, push_fields, err);
+        rc = acquire(feed, push_labels, push_fields, err);
     if (rc < 0) {
         feed_finish(feed);
         return error_prefix(err, "%s \"%s\", %s", definition->source, definition->name, feed->path);
