@@ -289,6 +289,7 @@ void stage_run(struct stage *stage, size_t index, const struct stage_plan *plan,
     stage->cpu_until = thread_cpu() + (stage->options.cpu_ns ? stage->options.cpu_ns : CASE_CPU_NS);
     clock_fake_init(&stage->clock, 0, SIM_BEGIN_WALL);
     rng_init(&stage->rng, plan->seed);
+    stage_weather_init(stage);
     if (stage->now->chaos && !stage->options.simulate)
         ret->passed_over = true;
     else

@@ -182,28 +182,20 @@ static int ask_call(struct stage *stage, struct script_request *request, struct 
 
 /* Time and faults */
 
-static void set_faulty(struct stage *stage, bool faulty) {
-    if (!stage->now->chaos || stage->calm)
-        return;
-    if (faulty)
-        testbed_chaos(stage->testbed);
-    else
-        testbed_calm(stage->testbed);
-}
-
 static int ask_settle(struct stage *stage, struct script_request *request, struct error *err) {
-    bool faulty = stage->now->chaos && !stage->calm;
     (void)request;
-    if (faulty && testbed_advance(stage->testbed, rng_below(&stage->rng, LULL_NS), err) < 0)
+    stage_storm(stage, true);
+    if (stage_has_weather(stage) &&
+        testbed_advance(stage->testbed, rng_below(&stage->rng, LULL_NS), err) < 0)
         return err->code;
-    set_faulty(stage, false);
+    stage_storm(stage, false);
     int rc = testbed_settle(stage->testbed, err);
-    set_faulty(stage, true);
+    stage_storm(stage, true);
     return rc;
 }
 
 static int ask_advance(struct stage *stage, struct script_request *request, struct error *err) {
-    return testbed_advance(stage->testbed, request->delay_ns, err);
+    return stage_advance(stage, request->delay_ns, err);
 }
 
 static int ask_restart(struct stage *stage, struct script_request *request, struct error *err) {
@@ -231,9 +223,9 @@ static int ask_http(struct stage *stage, struct script_request *request, struct 
 }
 
 static int ask_load(struct stage *stage, struct script_request *request, struct error *err) {
-    set_faulty(stage, false); /* how long a file takes to go live is not what the case is about */
+    stage_storm(stage, false); /* how long a file takes to go live is not what the case is about */
     int rc = stage_load(stage, request, err);
-    set_faulty(stage, true);
+    stage_storm(stage, true);
     return rc;
 }
 

@@ -31,6 +31,9 @@ struct stage {
     bool serving;            /* it is asked from inside the testbed, which must not be asked back */
     bool checking;           /* the invariants are being checked: nothing is written */
     bool calm;               /* the case said so */
+    bool stormy;             /* faults happen */
+    uint64_t turn_ns;        /* of the testbed's time: when that changes by itself */
+    struct rng weather;      /* says how long until then */
     uint64_t cpu_until;      /* of this thread */
     uint64_t drawn;          /* faults so far, those that do not happen included */
     unsigned versions;       /* of files that were reloaded */
@@ -59,6 +62,12 @@ int stage_load(struct stage *stage, const struct script_request *request, struct
 /* stage_ask.c */
 void stage_ask(struct stage *stage, struct script_request *request);
 int stage_check(struct stage *stage, struct error *err); /* the invariants */
+
+/* stage_weather.c: the faults of a t.chaos */
+void stage_weather_init(struct stage *stage);
+bool stage_has_weather(const struct stage *stage);
+void stage_storm(struct stage *stage, bool stormy); /* they begin, or end, for a drawn time */
+int stage_advance(struct stage *stage, uint64_t ns, struct error *err);
 
 /* stage_serve.c: sim:http */
 int stage_serve(struct stage *stage, const char *prefix, unsigned handler, struct error *err);
