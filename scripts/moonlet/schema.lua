@@ -11,6 +11,18 @@ local function make(kind, base, options)
   return options and self(options) or self
 end
 
+-- A value with its empty tables marked as the arrays that they are meant to be.
+local function as_meant(self, value)
+  if type(value) ~= "table" or value == core.null then return value end
+  local out = core.copy(value)
+  if self.kind == "array" then out = core.array(out) end
+  for key, inner in pairs(out) do
+    local of = self.item or self.fields and self.fields[key]
+    if of then out[key] = as_meant(of, inner) end
+  end
+  return out
+end
+
 -- s.string { … } again with options: a copy with them added.
 Schema.__call = function(self, options)
   local at = core.caller(1)
@@ -34,6 +46,7 @@ Schema.__call = function(self, options)
   if copy.options.default ~= nil then
     local ok, why = M.validate(copy, copy.options.default)
     if not ok then check.fault(at, ("%s: its default %s"):format(what, why)) end
+    copy.options.default = as_meant(copy, copy.options.default)
   end
   return copy
 end

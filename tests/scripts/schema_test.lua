@@ -128,6 +128,17 @@ t.case("a default is held to every keyword", function()
   t.ok(s.integer { nullable = true, default = moonlet.null, minimum = 1 })
 end)
 
+t.case("an empty default of an array is an empty array", function()
+  local json = require "moonlet.json"
+  local names = s.array(s.string()) { default = {} }
+  t.equal(json.encode(s.openapi(names).default), "[]")
+  t.equal(json.encode(s.openapi(s.map(s.any()) { default = {} }).default), "{}")
+  local deep = s.object { names = s.array(s.string()), more = s.map(s.array(s.any())) }
+  t.equal(json.encode(s.openapi(deep { default = { names = {}, more = { a = {}, b = { 1 } } } }).default),
+    '{"more":{"a":[],"b":[1]},"names":[]}')
+  t.equal(json.encode(s.openapi(s.any { default = {} }).default), "{}")
+end)
+
 t.case("a keyword judges only values of its type", function()
   local port = s.int_or_string { minimum = 10, max_length = 2 }
   t.equal(s.validate(port, "ab"), true)
