@@ -55,7 +55,14 @@ static const char *const constraints[] = {"pattern",
                                           "x-kubernetes-list-type"};
 
 static int narrowed(struct error *err, const char *path, const char *what) {
-    return error_set(err, ERROR_REJECTED, "%s: %s (--crd-update=any allows it)", path, what);
+    return error_set(err, ERROR_REJECTED,
+                     "%s: %s, which narrows the CRD; --crd-update=any allows it", path, what);
+}
+
+static int other_rule(struct error *err, const char *path, const char *keyword) {
+    char what[80];
+    snprintf(what, sizeof what, "its %s is new or another one", keyword);
+    return narrowed(err, path, what);
 }
 
 static int check_values(const json_t *old, const json_t *now, const char *path, struct error *err) {
@@ -69,12 +76,12 @@ static int check_values(const json_t *old, const json_t *now, const char *path, 
         const json_t *a = json_object_get(old, limits[i].name);
         const json_t *b = json_object_get(now, limits[i].name);
         if (b && (a == NULL || (json_number_value(b) - json_number_value(a)) * limits[i].sign > 0))
-            return narrowed(err, path, limits[i].name);
+            return other_rule(err, path, limits[i].name);
     }
     for (size_t i = 0; i < sizeof constraints / sizeof *constraints; i++) {
         const json_t *rule = json_object_get(now, constraints[i]);
         if (rule && !json_equal(rule, json_object_get(old, constraints[i])))
-            return narrowed(err, path, constraints[i]);
+            return other_rule(err, path, constraints[i]);
     }
     if (json_is_true(json_object_get(old, "nullable")) &&
         !json_is_true(json_object_get(now, "nullable")))

@@ -47,7 +47,8 @@ static void crd_update_that_narrows_is_refused(void **state) {
             "became required");
     refused(INTEGER,
             "{\"type\":\"object\",\"properties\":{\"size\":{\"type\":\"integer\",\"minimum\":1}}}",
-            "minimum");
+            "v1.spec.size: its minimum is new or another one, which narrows the CRD; "
+            "--crd-update=any allows it");
     refused("{\"type\":\"string\",\"enum\":[\"a\",\"b\"]}",
             "{\"type\":\"string\",\"enum\":[\"a\"]}", "enum");
     refused("{\"type\":\"array\",\"items\":{\"type\":\"string\"}}",
