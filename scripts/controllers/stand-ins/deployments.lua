@@ -78,8 +78,15 @@ local function number(deployment, ctx, current, old)
   end
 end
 
+local function tell(ctx, set, before, replicas)
+  if replicas == before then return end
+  ctx:event("Normal", "ScalingReplicaSet", ("Scaled %s replica set %s from %d to %d"):format(
+    replicas > before and "up" or "down", set.metadata.name, before, replicas))
+end
+
 local function scale(ctx, set, replicas)
   if set.spec.replicas == replicas then return end
+  tell(ctx, set, set.spec.replicas, replicas)
   ctx:patch(set, { spec = { replicas = replicas } })
   set.spec.replicas = replicas
 end
@@ -160,6 +167,7 @@ return { moonlet.controller {
     local paused = deployment.spec.paused
     if not current and not paused then
       current = make(deployment, ctx, #old == 0 and deployment.spec.replicas or 0)
+      tell(ctx, current, 0, current.spec.replicas)
     end
     if current then number(deployment, ctx, current, old) end
     if paused then

@@ -15,6 +15,7 @@ return { moonlet.controller {
       local name = util.free_name(set.metadata.name, set.metadata.uid, all)
       local pod = ctx:create(util.pod(set.spec.template, name))
       pods[#pods + 1], all[#all + 1] = pod, pod
+      ctx:event("Normal", "SuccessfulCreate", "Created pod: " .. name)
     end
     if #pods > replicas then
       util.sort_expendable(pods)

@@ -85,6 +85,8 @@ local scheduler = moonlet.controller {
     local node, count = choose(pod, ctx)
     if node then
       ctx:bind(pod, node)
+      ctx:event("Normal", "Scheduled", ("Successfully assigned %s/%s to %s"):format(pod.metadata.namespace,
+        pod.metadata.name, node))
       assumed[uid] = node
       return
     end

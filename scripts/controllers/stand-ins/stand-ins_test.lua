@@ -117,6 +117,19 @@ t.case("a taint is tolerated by key, value and effect, or by all", function(sim)
   for _, name in ipairs { "none", "another", "weaker" } do t.equal(sim:get("v1/Pod", name).spec.nodeName, nil) end
 end)
 
+t.case("what becomes of a Deployment is told by Events", function(sim)
+  sim:load "stand-ins"
+  sim:create { apiVersion = "apps/v1", kind = "Deployment", metadata = { name = "web" }, spec = { replicas = 1,
+    selector = { matchLabels = { a = "b" } }, template = { metadata = { labels = { a = "b" } },
+      spec = { containers = { { name = "c", image = "i" } } } } } }
+  sim:settle()
+  local name, told = sim:list("v1/Pod")[1].metadata.name, {}
+  for _, event in ipairs(sim:list "v1/Event") do told[event.reason] = event.message or event.note end
+  t.equal(told.Scheduled, "Successfully assigned default/" .. name .. " to stand-in")
+  t.equal(told.SuccessfulCreate, "Created pod: " .. name)
+  t.match(told.ScalingReplicaSet, "^Scaled up replica set web%-%w+ from 0 to 1$")
+end)
+
 t.case("a node's taint follows its condition; others stay", function(sim)
   local function taints(name)
     local keys = {}
