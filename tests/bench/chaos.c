@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "bindings/engine.h"
+#include "json/blocks.h"
 #include "testbed/testbed.h"
 
 #define SERVICES "/apis/app.example.com/v1/namespaces/default/appservices"
@@ -137,6 +138,7 @@ int main(int argc, char **argv) {
     struct error err;
     if (argc != 4)
         die("usage: bench_chaos FILE SEEDS CASES");
+    json_blocks_keep(); /* as moonlet does */
     bench.source = source_read(argv[1], NULL, &err);
     bench.shared = bench.source ? testbed_shared_create(&err) : NULL;
     if (bench.shared == NULL)
