@@ -5,8 +5,8 @@
 #include <time.h>
 
 #include "bindings/engine.h"
-#include "json/blocks.h"
 #include "testbed/testbed.h"
+#include "json/blocks.h"
 
 #define SERVICES "/apis/app.example.com/v1/namespaces/default/appservices"
 enum { NAMES = 3, STEPS = 10 };

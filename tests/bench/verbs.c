@@ -266,6 +266,9 @@ int main(int argc, char **argv) {
                 "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"shop\"}}");
     ask(&bench, "POST", "/api/v1/namespaces", "application/json");
     loop_advance(loop, &clock, 0);
+    strbuf_clear(&bench.body);
+    strbuf_adds(&bench.body, "{\"metadata\":{\"name\":\"frontend\"}}");
+    ask(&bench, "POST", "/api/v1/namespaces/shop/serviceaccounts", "application/json");
     measure_all(&bench, atoi(argv[3]));
     apiserver_destroy(bench.server);
     loop_destroy(loop);

@@ -219,6 +219,7 @@ func main() {
 	for _, name := range []string{"bench", "shop"} {
 		b.ask(b.clients[0], "POST", core, json, `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"`+name+`"}}`)
 	}
+	b.ask(b.clients[0], "POST", core+"/shop/serviceaccounts", json, `{"metadata":{"name":"frontend"}}`) // the Pods'
 	named := regexp.MustCompile(`"generateName":"[^"]*"`)
 	pod = regexp.MustCompile(`"ownerReferences":\[[^\]]*\],`).ReplaceAll(pod, nil) // it is not there
 	b.measure("create a Pod of 5 KB", *count, func(c *http.Client, i int) {
