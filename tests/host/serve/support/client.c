@@ -168,8 +168,10 @@ void client_close(struct client *client) {
 /* By memmem, which is linear: glibc's strstr is quadratic on processors with AVX-512. */
 static size_t occurrences(const struct client *client, const char *text) {
     size_t count = 0, len = strlen(text);
+    if (client->in.len == 0)
+        return 0;
     const char *at = client->in.data, *end = at + client->in.len;
-    for (; at && (at = memmem(at, (size_t)(end - at), text, len)); at += len)
+    for (; (at = memmem(at, (size_t)(end - at), text, len)); at += len)
         count++;
     return count;
 }
