@@ -56,8 +56,8 @@ int rules_prepare_status(struct apiserver *server, const struct api_kind *kind, 
 void rules_check_status(const struct api_resource *resource, const json_t *now,
                         struct causes *causes);
 
-/* rules_config.c, rules_network.c, rules_pod.c, rules_policy.c, rules_service.c, rules_storage.c,
- * rules_webhook.c, rules_workload.c */
+/* rules_config.c, rules_event.c, rules_network.c, rules_pod.c, rules_policy.c, rules_service.c,
+ * rules_storage.c, rules_webhook.c, rules_workload.c */
 typedef void rules_check_fn(struct apiserver *server, const json_t *now, const json_t *old,
                             struct causes *causes);
 typedef int rules_prepare_fn(struct apiserver *server, json_t *now, const json_t *old,
@@ -67,7 +67,7 @@ rules_check_fn replication_check, replica_set_check, deployment_check, daemon_se
     ingress_check, ingress_class_check, network_policy_check, endpoint_slice_check, endpoints_check,
     role_check, role_binding_check, budget_check, autoscaler_check, lease_check, quota_check,
     priority_class_check, runtime_class_check, config_map_check, secret_check, pod_check,
-    service_check, webhook_check;
+    service_check, webhook_check, event_check;
 rules_prepare_fn pod_prepare, service_prepare, job_prepare, daemon_set_prepare, claim_prepare,
     volume_prepare, volume_prepare_status;
 int pod_admit(json_t *pod); /* 0 or NOMEM */

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -74,7 +75,8 @@ static void wrong_events_are_refused(void **state) {
     json_t *there = api_call(&client, "POST", GROUP, NULL, "{\"metadata\":{\"name\":\"z\"}}");
     api_expect(&client, 422);
     assert_string_equal(text_at(there, "message"),
-                        "Event \"z\" is invalid: eventTime: Required value");
+                        "Event \"z\" is invalid: [eventTime: Required value, type: Invalid "
+                        "value: \"\": has invalid value: ]");
     json_decref(there);
     there = api_call(&client, "POST", CORE, NULL, "{\"metadata\":{\"name\":\"b\"}}");
     api_expect(&client, 409);
@@ -153,35 +155,39 @@ static void both_are_changed_and_watched(void **state) {
     assert_string_equal(text_at(now, "object.apiVersion"), "events.k8s.io/v1");
     json_decref(now);
     now = get(&client, GROUP "/b");
-    json_object_set_new(now, "note", json_string("third"));
+    json_object_set_new(json_object_get(now, "series"), "count", json_integer(3));
     char *text = json_dumps(now, 0);
     json_decref(now);
     now = api_call(&client, "PUT", GROUP "/b", NULL, text);
     api_expect(&client, 200);
-    assert_string_equal(text_at(now, "note"), "third");
+    assert_int_equal(json_integer_value(value_at(now, "series.count")), 3);
     free(text);
     json_decref(now);
     now = stream_next(&core);
     assert_string_equal(text_at(now, "object.message"), "other");
     json_decref(now);
     now = stream_next(&core);
-    assert_string_equal(text_at(now, "object.message"), "third");
+    assert_int_equal(json_integer_value(value_at(now, "object.series.count")), 3);
     assert_string_equal(text_at(now, "object.apiVersion"), "v1");
     assert_string_equal(text_at(now, "object.reportingComponent"), "x.io/c");
     json_decref(now);
-    now = api_call(&client, "PATCH", GROUP "/b?fieldManager=me&force=true",
-                   "application/apply-patch+yaml",
-                   "{\"apiVersion\":\"events.k8s.io/v1\",\"kind\":\"Event\",\"note\":\"applied\","
-                   "\"eventTime\":\"2026-01-01T00:00:00.000000Z\"}");
+    now = api_call(
+        &client, "PATCH", GROUP "/b?fieldManager=me&force=true", "application/apply-patch+yaml",
+        "{\"apiVersion\":\"events.k8s.io/v1\",\"kind\":\"Event\",\"metadata\":{\"labels\":{"
+        "\"is\":\"applied\"}},\"eventTime\":\"2026-01-01T00:00:00.000000Z\"}");
     api_expect(&client, 200);
-    assert_string_equal(text_at(now, "note"), "applied");
+    assert_string_equal(text_at(now, "metadata.labels.is"), "applied");
     json_decref(now);
     stream_expect(&core, "MODIFIED", "b");
     json_decref(api_call(&client, "DELETE", GROUP "/b", NULL, NULL));
     api_expect(&client, 200);
     stream_expect(&core, "DELETED", "b");
-    json_decref(api_call(&client, "DELETE", CORE, NULL, NULL));
+    now = api_call(&client, "DELETE", GROUP, NULL, NULL);
     api_expect(&client, 200);
+    assert_string_equal(text_at(now, "apiVersion"), "events.k8s.io/v1");
+    assert_string_equal(text_at(now, "items.0.note"), "hello");
+    assert_null(value_at(now, "items.0.message"));
+    json_decref(now);
     stream_expect(&core, "DELETED", "a");
     expect_found(&client, GROUP, "");
     stream_close(&core);
@@ -194,9 +200,9 @@ static void dry_runs_and_tables_speak_the_version(void **state) {
     (void)state;
     make(&client);
     json_t *now = api_call(&client, "PATCH", GROUP "/b?dryRun=All", "application/merge-patch+json",
-                           "{\"note\":\"dry\"}");
+                           "{\"series\":{\"count\":7}}");
     api_expect(&client, 200);
-    assert_string_equal(text_at(now, "note"), "dry");
+    assert_int_equal(json_integer_value(value_at(now, "series.count")), 7);
     json_decref(now);
     expect_event(&client, get(&client, CORE "/b"), 200, new_in_core);
     client.accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
@@ -220,7 +226,9 @@ static void a_folder_keeps_them_together(void **state) {
     expect_event(&client, get(&client, CORE "/b"), 200, new_in_core);
     api_put(&client, "POST", "/api/v1/namespaces", "{\"metadata\":{\"name\":\"gone\"}}");
     api_put(&client, "POST", "/apis/events.k8s.io/v1/namespaces/gone/events",
-            "{\"metadata\":{\"name\":\"e\"},\"eventTime\":\"2026-01-01T00:00:00.000000Z\"}");
+            "{\"metadata\":{\"name\":\"e\"},\"regarding\":{\"namespace\":\"gone\"},\"eventTime\":"
+            "\"2026-01-01T00:00:00.000000Z\",\"reportingController\":\"x\",\"reportingInstance\":"
+            "\"i\",\"action\":\"a\",\"reason\":\"r\",\"type\":\"Normal\"}");
     api_expect(&client, 201);
     json_decref(api_call(&client, "DELETE", "/api/v1/namespaces/gone", NULL, NULL));
     api_wait(&client, 5);
@@ -231,9 +239,127 @@ static void a_folder_keeps_them_together(void **state) {
     mem_free(folder);
 }
 
+static void expect_refused(struct api_client *client, const char *method, const char *path,
+                           const char *body, const char *why) {
+    bool patch = strcmp(method, "PATCH") == 0;
+    json_t *answer =
+        api_call(client, method, path, patch ? "application/merge-patch+json" : NULL, body);
+    api_expect(client, 422);
+    assert_string_equal(text_at(answer, "message"), why);
+    json_decref(answer);
+}
+
+#define KUBE_SYSTEM "/api/v1/namespaces/kube-system/events"
+#define TIMED "\"eventTime\":\"2026-01-01T00:00:00.000000Z\""
+#define REPORTER                                                                                   \
+    "\"reportingComponent\":\"c\",\"reportingInstance\":\"i\",\"action\":\"a\",\"reason\":\"r\""
+
+static void an_event_is_where_its_object_is(void **state) {
+    static const char away[] =
+        "Event \"e\" is invalid: involvedObject.namespace: Invalid value: \"default\": does not "
+        "match event.namespace";
+    static const char nowhere[] =
+        "Event \"e\" is invalid: involvedObject.namespace: Invalid value: "
+        "\"\": does not match event.namespace";
+    struct api_client client;
+    (void)state;
+    api_init(&client);
+    expect_refused(&client, "POST", KUBE_SYSTEM,
+                   "{\"metadata\":{\"name\":\"e\"},\"involvedObject\":{\"namespace\":\"default\"}}",
+                   away);
+    expect_refused(&client, "POST", KUBE_SYSTEM,
+                   "{\"metadata\":{\"name\":\"e\"},\"involvedObject\":{\"kind\":\"Node\"}}",
+                   nowhere);
+    expect_refused(&client, "POST", "/api/v1/namespaces/kube-public/events",
+                   "{\"metadata\":{\"name\":\"e\"},\"involvedObject\":{}," TIMED "," REPORTER "}",
+                   nowhere);
+    json_decref(api_call(&client, "POST", KUBE_SYSTEM, NULL,
+                         "{\"metadata\":{\"name\":\"e\"},\"involvedObject\":{}," TIMED "," REPORTER
+                         "}"));
+    api_expect(&client, 201);
+    json_decref(api_call(&client, "POST", KUBE_SYSTEM, NULL,
+                         "{\"metadata\":{\"name\":\"f\"},\"involvedObject\":{\"namespace\":"
+                         "\"default\"}," TIMED "," REPORTER "}"));
+    api_expect(&client, 201);
+    json_decref(api_call(&client, "POST", CORE, NULL,
+                         "{\"metadata\":{\"name\":\"e\"},\"involvedObject\":{\"kind\":\"Node\"}}"));
+    api_expect(&client, 201);
+    api_finish(&client);
+}
+
+static void an_event_with_a_time_says_who_reports(void **state) {
+    struct api_client client;
+    char body[4096], note[1100], word[140];
+    (void)state;
+    make(&client);
+    expect_refused(
+        &client, "POST", CORE,
+        "{\"metadata\":{\"name\":\"e\"},\"involvedObject\":{},\"reportingComponent\":\"c\","
+        "" TIMED "}",
+        "Event \"e\" is invalid: [reportingInstance: Required value, action: Required "
+        "value, reason: Required value]");
+    memset(note, 'n', sizeof note);
+    memset(word, 'w', sizeof word);
+    snprintf(body, sizeof body,
+             "{\"metadata\":{\"name\":\"e\"},\"reportingController\":\"-c\",\"reportingInstance\":"
+             "\"%.129s\",\"action\":\"%.128s\",\"reason\":\"%.129s\",\"note\":\"%.1025s\","
+             "\"type\":\"Odd\",\"deprecatedCount\":1,\"series\":{\"count\":1,"
+             "\"lastObservedTime\":\"2026-01-01T00:00:00.000000Z\"}," TIMED "}",
+             word, word, word, note);
+    json_t *answer = api_call(&client, "POST", GROUP, NULL, body), *causes, *cause;
+    size_t i;
+    static const char *const fields[] = {"reportingController",
+                                         "reportingInstance",
+                                         "reason",
+                                         "message",
+                                         "series.count",
+                                         "type",
+                                         "count"};
+    api_expect(&client, 422);
+    causes = value_at(answer, "details.causes");
+    assert_int_equal(json_array_size(causes), 7);
+    json_array_foreach(causes, i, cause) assert_string_equal(text_at(cause, "field"), fields[i]);
+    assert_string_equal(text_at(answer, "details.causes.2.message"),
+                        "Invalid value: \"\": can have at most 128 characters");
+    json_decref(answer);
+    api_finish(&client);
+}
+
+/* client-go's two recorders: counts of v1, series of events.k8s.io/v1. */
+static void recorders_go_on(void **state) {
+    struct api_client client;
+    (void)state;
+    make(&client);
+    expect_refused(&client, "PATCH", GROUP "/b", "{\"note\":\"x\",\"regarding\":null}",
+                   "Event \"b\" is invalid: [involvedObject: Invalid value: {}: field is "
+                   "immutable, message: Invalid value: \"x\": field is immutable]");
+    expect_refused(
+        &client, "PATCH", GROUP "/b", "{\"series\":{\"count\":1}}",
+        "Event \"b\" is invalid: series.count: Invalid value: \"\": should be at least 2");
+    expect_refused(
+        &client, "PATCH", GROUP "/b", "{\"eventTime\":\"2026-01-01T00:00:01.000000Z\"}",
+        "Event \"b\" is invalid: eventTime: Invalid value: \"2026-01-01T00:00:01.000000Z\": "
+        "field is immutable");
+    json_decref(api_call(&client, "PATCH", CORE "/a", "application/strategic-merge-patch+json",
+                         "{\"count\":3,\"lastTimestamp\":\"2026-01-01T00:00:09Z\"}"));
+    api_expect(&client, 200);
+    json_decref(api_call(&client, "PATCH", GROUP "/b", "application/strategic-merge-patch+json",
+                         "{\"series\":{\"count\":3,\"lastObservedTime\":"
+                         "\"2026-01-01T00:00:09.000000Z\"}}"));
+    api_expect(&client, 200);
+    json_decref(
+        api_call(&client, "PATCH", GROUP "/b", "application/strategic-merge-patch+json",
+                 "{\"series\":{\"count\":4},\"eventTime\":\"2026-01-01T01:00:00.000000+01:00\"}"));
+    api_expect(&client, 200);
+    api_finish(&client);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_events_are_refused),
+        cmocka_unit_test(an_event_is_where_its_object_is),
+        cmocka_unit_test(an_event_with_a_time_says_who_reports),
+        cmocka_unit_test(recorders_go_on),
         cmocka_unit_test(each_is_seen_through_both),
         cmocka_unit_test(fields_are_those_of_the_version),
         cmocka_unit_test(both_are_changed_and_watched),
