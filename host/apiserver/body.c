@@ -10,8 +10,8 @@ static int unsupported(struct api_exchange *x) {
     return exchange_refuse(
         x, status_make(415, "UnsupportedMediaType", NULL,
                        "the body of the request was in an unknown format - accepted media types "
-                       "include: application/json, application/yaml%s",
-                       x->kind->resource->builtin ? ", application/vnd.kubernetes.protobuf" : ""));
+                       "include: application/json, application/yaml, "
+                       "application/vnd.kubernetes.protobuf"));
 }
 
 /* Most of what comes as YAML is JSON, which is read faster. What is no JSON is YAML's to judge. */

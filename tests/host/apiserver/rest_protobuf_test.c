@@ -41,9 +41,12 @@ static void expect_message(struct api_client *client, json_t *answer, int status
     json_decref(answer);
 }
 
-#define ACCEPTED                                                                                   \
-    "the body of the request was in an unknown format - accepted media types include: "            \
-    "application/json, application/yaml"
+static void expect_415(struct api_client *client, json_t *answer) {
+    expect_message(client, answer, 415,
+                   "the body of the request was in an unknown format - accepted media types "
+                   "include: application/json, application/yaml, "
+                   "application/vnd.kubernetes.protobuf");
+}
 
 static void what_is_no_message_is_refused(void **state) {
     struct api_client *client = *state;
@@ -56,10 +59,8 @@ static void what_is_no_message_is_refused(void **state) {
                    "Secret in version \"v1\" cannot be handled as a ConfigMap: no kind "
                    "\"Secret\" is registered for version \"v1\" in scheme "
                    "\"pkg/runtime/scheme.go:111\"");
-    expect_message(client, send(client, "POST", MAPS, "v1", "ConfigMapList", str_of("")), 415,
-                   ACCEPTED ", application/vnd.kubernetes.protobuf");
-    expect_message(client, send(client, "POST", MAPS, "v2", "ConfigMap", str_of("")), 415,
-                   ACCEPTED ", application/vnd.kubernetes.protobuf");
+    expect_415(client, send(client, "POST", MAPS, "v1", "ConfigMapList", str_of("")));
+    expect_415(client, send(client, "POST", MAPS, "v2", "ConfigMap", str_of("")));
     expect_message(client, api_call(client, "PATCH", MAPS "/x", TYPE, "k8s"), 415,
                    "415: Unsupported Media Type");
 }
@@ -72,10 +73,8 @@ static void custom_kinds_are_refused_but_their_deletion(void **state) {
             "\"kind\":\"Boat\"},\"versions\":[{\"name\":\"v1\",\"served\":true,\"storage\":true,"
             "\"schema\":{\"openAPIV3Schema\":{\"type\":\"object\"}}}]}}");
     api_expect(client, 201);
-    expect_message(client, send(client, "POST", BOATS, "sea.example.com/v1", "Boat", str_of("")),
-                   415, ACCEPTED);
-    expect_message(client, send(client, "POST", BOATS, "v1", "ConfigMap", str_of("")), 415,
-                   ACCEPTED);
+    expect_415(client, send(client, "POST", BOATS, "sea.example.com/v1", "Boat", str_of("")));
+    expect_415(client, send(client, "POST", BOATS, "v1", "ConfigMap", str_of("")));
     api_put(
         client, "POST", BOATS,
         "{\"apiVersion\":\"sea.example.com/v1\",\"kind\":\"Boat\",\"metadata\":{\"name\":\"b\"}}");
