@@ -130,11 +130,11 @@ enum admission_phase { ADMIT_MUTATE, ADMIT_VALIDATE };
 void admission_pass(struct api_exchange *x, enum admission_phase phase,
                     void (*then)(struct api_exchange *x));
 
-/* write.c: an object on its way into storage. */
+/* write*.c: an object on its way into storage. */
 void write_create(struct api_exchange *x); /* change.now is set and pruned */
+void write_update(struct api_exchange *x); /* change.compute is set */
 /* 0, or -1 when `given` names a uid that is not that of the live object. */
 int write_check_uid(struct api_exchange *x, const json_t *given, const json_t *live);
-void write_update(struct api_exchange *x); /* change.compute is set */
 /* Of a PUT whose body is read, but not accepted yet: what it shares with the live object needs no
  * second look. Fails later, when it does. */
 void write_expect(struct api_exchange *x);
@@ -168,6 +168,8 @@ void server_uid(struct apiserver *server, char uid[40]);
 /* One file each. */
 void rest_create(struct api_exchange *x);
 void rest_get(struct api_exchange *x);
+int rest_parse_version(struct api_exchange *x, uint64_t *ret);    /* resourceVersion; "" is 0 */
+int rest_check_reached(struct api_exchange *x, uint64_t version); /* it is none of the future */
 void rest_list(struct api_exchange *x);
 int rest_list_text(struct api_exchange *x, struct strbuf *text); /* 0, or as said above */
 void listing_destroy(struct listing *listing);                   /* NULL is fine */
