@@ -100,6 +100,11 @@ bool tombstone_covers(struct store *store, const struct object *object, uint64_t
 void tombstones_expire(struct store *store, uint64_t version); /* those up to that version */
 void tombstones_clear(struct store *store, struct str ns);     /* NULL data: all */
 
+/* R5: is this older than what we know, a deletion too, and to be dropped? An item of a list that is
+ * has the list disputed (store_replace_contradicts). `entry`: NULL when there is none. */
+bool store_knows_better(struct store *store, const struct entry *entry, const struct object *object,
+                        enum store_source source);
+
 /* Are these equal but for metadata.resourceVersion? Members in another order are equal. */
 bool store_same(const struct dag *dag, node_t a, node_t b);
 
