@@ -7,6 +7,7 @@ local program = require "moonlet.core.program"
 local observe = require "moonlet.core.observe"
 local selectors = require "moonlet.core.selectors"
 local refs = require "moonlet.core.refs"
+local returned = require "moonlet.core.returned"
 local urls = require "moonlet.core.urls"
 
 local M = { observe = observe.observe }
@@ -332,10 +333,8 @@ function M.start(call)
   end
   local result = invoke(f, call, ctx)
   calls[call.run] = nil
-  if s.requeue then return s.requeue end
-  if type(result) == "number" or type(result) == "string" then
-    return seconds(result, "what " .. call.handler .. " returned")
-  end
+  local after = returned.seconds(result, call.handler)
+  return s.requeue or after
 end
 
 return M

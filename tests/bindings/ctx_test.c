@@ -306,6 +306,9 @@ static void other_calls(void **state) {
         {"metric name", "ctx:counter('made total')", "", "a metric's name"},
         {"without a colon", "ctx.get('v1/Pod', 'x')", "", "call it with a colon"},
         {"permanent", "error(moonlet.permanent 'never')", "", "app.lua:6: never"},
+        {"returns an answer", "return true", "", NULL},
+        {"returns a table", "return { requeue = true }", "",
+         "app.lua:5: reconcile returned a table with requeue: return nothing, or \"30s\""},
     };
     PLAY(scenarios);
 }
