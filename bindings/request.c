@@ -216,13 +216,14 @@ static int request_run(lua_State *L) {
     return 1;
 }
 
-/* core.handler(f): what to blame when a tail call has left no line of the controller's */
+/* core.handler(f): what to blame when a tail call has left no line of the controller's. Without a
+ * call, as in a rehearsal, nothing. */
 static int request_handler(lua_State *L) {
-    struct script_run *run = current_run(L);
+    struct script_run *run = script_of(L)->run;
     lua_Debug at;
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_settop(L, 1);
-    if (lua_getinfo(L, ">S", &at) && at.source[0] == '@')
+    if (run && lua_getinfo(L, ">S", &at) && at.source[0] == '@')
         snprintf(run->handler_at, sizeof run->handler_at, "%s:%d", at.short_src, at.linedefined);
     return 0;
 }

@@ -104,19 +104,27 @@ static void give_up(struct job *job, const struct error *err) {
  * suspended for it. */
 #define DEADLY_WAIT_NS (60 * NS_PER_S)
 
+/* What an initializer gives up is looked at once more, at its deadline. */
+static const char *given_up(struct job *job, const struct error *err, bool permanent,
+                            bool retry_after) {
+    if (!retry_after || !(job->edition->definition->handlers & HANDLER_INITIALIZE))
+        return permanent ? "not retried: permanent"
+                         : "not retried: out of attempts; waits for the next change";
+    workqueue_add_after(job->controller->queue, str_of(job->key), err->retry_after_ns, "requeue");
+    return permanent ? "not retried before its deadline: permanent"
+                     : "not retried before its deadline: out of attempts";
+}
+
 /* Decides when a failed key runs again. Returns what to say about it. */
 static const char *schedule_again(struct job *job, const struct error *err, bool permanent,
                                   bool retry_after) {
     struct workqueue *queue = job->controller->queue;
     struct str key = str_of(job->key);
     unsigned attempts = job->edition->definition->retry_attempts;
-    if (permanent) {
+    bool last = attempts > 0 && workqueue_failures(queue, key) + 1 >= attempts;
+    if (permanent || last) {
         give_up(job, err);
-        return "not retried: permanent";
-    }
-    if (attempts > 0 && workqueue_failures(queue, key) + 1 >= attempts) {
-        give_up(job, err);
-        return "not retried: out of attempts; waits for the next change";
+        return given_up(job, err, permanent, retry_after);
     }
     if (retry_after && err->retry_after_ns > 0) {
         workqueue_add_after(queue, key, err->retry_after_ns, "requeue");

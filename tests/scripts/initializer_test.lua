@@ -101,6 +101,12 @@ t.case("asking for more time keeps the gate, and is never beyond the deadline", 
   t.equal(call(function(_, ctx) ctx:requeue "1h" end).requeue, 50)
 end)
 
+t.case("what may not be returned is an error, and keeps the gate", function()
+  local run = call(function() return { requeue = true } end)
+  t.match(tostring(run.error), "initialize returned a table with requeue: return nothing, or \"30s\"")
+  t.equal(#run.patched, 0)
+end)
+
 t.case("an error backs off as usual, and never beyond the deadline", function()
   local run = call(function() error "boom" end)
   t.match(tostring(run.error), "initializer_test.lua:%d+: boom")
@@ -111,7 +117,11 @@ t.case("an error backs off as usual, and never beyond the deadline", function()
   t.equal(call(function() error(moonlet.retry_after("1h", "x")) end).error.retry_after, 50)
   t.equal(call(function() error(moonlet.retry_after("1s", "x")) end).error.retry_after, 1)
   run = call(function() error(moonlet.permanent "never") end) -- must wake for on_deadline all the same
+  t.equal({ run.error.retry_after, run.error.permanent, run.error.message }, { 50, true, "never" })
+  run = call(function() error "boom" end, { attempt = 3 }, { retry = { attempts = 3 } })
   t.equal({ run.error.retry_after, run.error.permanent }, { 50 })
+  run = call(function() error "boom" end, { attempt = 2 }, { retry = { attempts = 3 } })
+  t.match(tostring(run.error), "boom") -- it is the host that says when
   run = call(function(_, ctx) ctx:sleep "55s" error "late" end, { attempt = 20 })
   t.equal(run.error.retry_after, 0)
 end)

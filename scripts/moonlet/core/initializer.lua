@@ -1,5 +1,6 @@
 --- moonlet.initializer: the scheduling gate that the webhook adds and the controller takes away.
 local core = require "moonlet.core"
+local returned = require "moonlet.core.returned"
 
 local M = {}
 
@@ -30,22 +31,20 @@ local function release(pod, gate, place, ctx)
   if not ok and not (type(problem) == "table" and problem.code == "not_found") then error(problem, 0) end
 end
 
-local function plain_error(message, seconds)
-  return setmetatable({ code = "unavailable", message = message, retry_after = seconds }, core.error_metatable)
-end
-
--- What is raised again, so that the next try is not after the deadline.
+-- What is raised again, so that the next try is not after the deadline. What is given up wakes for it, too.
 local function not_beyond(problem, left, ctx, retry)
   local is_table = type(problem) == "table"
   if is_table and problem.code == "cancelled" then return problem end
+  local permanent = is_table and problem.permanent or nil
   local after = is_table and problem.retry_after
-  if is_table and problem.permanent then
+  if permanent or retry.attempts and ctx.attempt >= retry.attempts then
     after = math.huge
   elseif not after then
     after = math.min((retry.base or 0.005) * 2 ^ math.min(ctx.attempt - 1, 60), retry.max or 1000)
   end
   if after <= left then return problem end
-  return plain_error(is_table and problem.message or tostring(problem), left)
+  return setmetatable({ code = permanent and problem.code or "unavailable", permanent = permanent,
+    message = is_table and problem.message or tostring(problem), retry_after = left }, core.error_metatable)
 end
 
 local function expired(pod, gate, place, ctx, options)
@@ -78,10 +77,11 @@ function M.handlers(gate, options)
     local metadata = pod.metadata
     local given = { apiVersion = "v1", kind = "Pod",
       metadata = { name = metadata.name, namespace = metadata.namespace, uid = metadata.uid } }
-    local ok, result = pcall(options.initialize, pod, ctx)
+    core.handler(options.initialize)
+    local ok, after = pcall(function() return returned.seconds(options.initialize(pod, ctx), "initialize") end)
     left = math.max(created + options.deadline - ctx:now(), 0)
-    if not ok then error(not_beyond(result, left, ctx, options.retry or {}), 0) end
-    if type(result) == "number" or type(result) == "string" then ctx:requeue(result) end
+    if not ok then error(not_beyond(after, left, ctx, options.retry or {}), 0) end
+    asked = asked or after
     if asked then return requeue(ctx, math.min(asked, left)) end
     return release(given, gate, place, ctx)
   end

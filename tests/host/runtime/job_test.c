@@ -199,6 +199,28 @@ static void initializer_is_called_by_its_own_name(void **state) {
     world_end(&world);
 }
 
+static const struct fake_step permanent = {.type = FAKE_PERMANENT, .ns = 50 * NS_PER_S};
+
+/* It wakes for its deadline all the same. */
+static void initializer_that_gives_up_is_called_at_its_deadline(void **state) {
+    (void)state;
+    struct world world;
+    begin(&world, NULL, APP("\"initialize\",\"gone\"", ""));
+    fake_engine_plan(&world.engine, permanent);
+    world_event(&world, "ConfigMap", KUBE_ADDED, PLAIN("a", "102", "yes"));
+    world_expect(&world, "s1 initialize ns/a event 1");
+    world_expect_request(&world, "POST /api/v1/namespaces/ns/events");
+    struct str event = fake_transport_body(&world.calls);
+    assert_non_null(memmem(event.data, event.len, "\"InitializeFailed\"", 18));
+    fake_transport_answer(&world.calls, 201, "{}");
+    assert_true(fake_engine_logged(&world.engine, "not retried before its deadline: permanent"));
+    world_pass(&world, 49 * NS_PER_S);
+    world_expect_nothing(&world);
+    world_pass(&world, 2 * NS_PER_S);
+    world_expect(&world, "s1 initialize ns/a requeue 1");
+    world_end(&world);
+}
+
 static void object_that_left_the_match_unseen_is_let_go(void **state) {
     (void)state;
     struct world world;
@@ -336,6 +358,7 @@ int main(void) {
         cmocka_unit_test(object_that_leaves_the_match_is_gone_and_let_go),
         cmocka_unit_test(object_that_was_deleted_is_gone_by_its_uid),
         cmocka_unit_test(initializer_is_called_by_its_own_name),
+        cmocka_unit_test(initializer_that_gives_up_is_called_at_its_deadline),
         cmocka_unit_test(object_that_left_the_match_unseen_is_let_go),
         cmocka_unit_test(object_that_leaves_the_match_while_deleted_is_finalized),
         cmocka_unit_test(swap_gives_new_keys_to_the_new_isolate_and_lets_the_old_finish),

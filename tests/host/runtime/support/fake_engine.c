@@ -166,6 +166,8 @@ static void turn(struct script_run *run, struct fake_step step, struct script_re
     script->dead = step.type == FAKE_DIE;
     if (ret->state == SCRIPT_FAILED)
         error_set(&ret->error, step.code ? step.code : ERROR_INTERNAL, "planned");
+    ret->retry_after = ret->state == SCRIPT_FAILED && step.ns > 0;
+    ret->error.retry_after_ns = ret->retry_after ? step.ns : 0;
     list_remove(&run->link);
     mem_free(run);
 }

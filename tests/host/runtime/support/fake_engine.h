@@ -21,12 +21,12 @@
  */
 enum fake_step_type {
     FAKE_DONE,
-    FAKE_REQUEUE, /* after `ns` */
-    FAKE_FAIL,    /* with `code` */
-    FAKE_PERMANENT,
-    FAKE_ASK, /* waits for a request of `op` that `fill` completes */
-    FAKE_DIE, /* the isolate with it */
-    FAKE_HANG /* the thread with it, until fake_engine_release() */
+    FAKE_REQUEUE,   /* after `ns` */
+    FAKE_FAIL,      /* with `code` */
+    FAKE_PERMANENT, /* not before `ns` when that is not 0 */
+    FAKE_ASK,       /* waits for a request of `op` that `fill` completes */
+    FAKE_DIE,       /* the isolate with it */
+    FAKE_HANG       /* the thread with it, until fake_engine_release() */
 };
 struct fake_step {
     enum fake_step_type type;
