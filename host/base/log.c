@@ -57,8 +57,8 @@ static size_t add_character(struct strbuf *buf, const char *text) {
     return len ? len : 1;
 }
 
-static void add_json_string(struct strbuf *buf, const char *text) {
-    strbuf_addc(buf, '"');
+static void add_json_string(struct strbuf *buf, const char *prefix, const char *text) {
+    strbuf_printf(buf, "\"%s", prefix);
     for (size_t i = 0; text[i] && i < LONGEST;) {
         if (text[i] == '"' || text[i] == '\\')
             strbuf_printf(buf, "\\%c", text[i++]);
@@ -89,20 +89,32 @@ static void add_lines(struct strbuf *line, const char *text, const char *tab) {
     }
 }
 
+/* Is the key in the line already? Of two that are the same readers of JSON keep one or none. */
+static bool is_taken(const struct log_field *fields, const struct log_field *field) {
+    static const char *const own[] = {"ts", "level", "msg"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strcmp(field->key, own[i]) == 0)
+            return true;
+    for (; fields < field; fields++)
+        if (fields->value && strcmp(fields->key, field->key) == 0)
+            return true;
+    return false;
+}
+
 static void format_json(struct strbuf *line, const char *when, enum log_level level,
                         const char *message, const struct log_field *fields) {
     strbuf_printf(line, "{\"ts\":\"%s\",\"level\":\"%s\",\"msg\":", when, level_names[level]);
-    add_json_string(line, message);
-    for (; fields && fields->key; fields++) {
-        if (fields->value == NULL)
+    add_json_string(line, "", message);
+    for (const struct log_field *field = fields; field && field->key; field++) {
+        if (field->value == NULL)
             continue;
         strbuf_addc(line, ',');
-        add_json_string(line, fields->key);
+        add_json_string(line, is_taken(fields, field) ? "fields." : "", field->key);
         strbuf_addc(line, ':');
-        if (fields->raw)
-            strbuf_adds(line, fields->value);
+        if (field->raw)
+            strbuf_adds(line, field->value);
         else
-            add_json_string(line, fields->value);
+            add_json_string(line, "", field->value);
     }
     strbuf_adds(line, "}\n");
 }
@@ -120,7 +132,7 @@ static void format_human(struct strbuf *line, const char *when, enum log_level l
             continue;
         strbuf_printf(line, "  %s=", field->key);
         if (!field->raw && needs_quotes(field->value))
-            add_json_string(line, field->value);
+            add_json_string(line, "", field->value);
         else
             strbuf_adds(line, field->value);
     }

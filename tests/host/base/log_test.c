@@ -56,6 +56,23 @@ static void log_json_escapes_what_json_cannot_hold(void **state) {
     strbuf_finish(&lines);
 }
 
+static void log_json_has_each_key_once(void **state) {
+    (void)state;
+    struct clock_fake clock;
+    struct strbuf lines = {0};
+    struct log log = log_to(&lines, &clock, LOG_JSON);
+    struct log_field fields[] = {
+        {"name", "a", false},   {"none", NULL, false}, {"msg", "b", false},
+        {"level", "1", true},   {"ts", "c", false},    {"none", "d", false},
+        {"name", "e\"", false}, {"time", "f", false},  {0}};
+    log_emit(&log, LOG_WARN, fields, "said");
+    assert_string_equal(
+        lines.data, "{\"ts\":\"2023-11-14T22:13:20.000000Z\",\"level\":\"warn\",\"msg\":\"said\","
+                    "\"name\":\"a\",\"fields.msg\":\"b\",\"fields.level\":1,\"fields.ts\":\"c\","
+                    "\"none\":\"d\",\"fields.name\":\"e\\\"\",\"time\":\"f\"}\n");
+    strbuf_finish(&lines);
+}
+
 static void log_for_people_quotes_only_what_needs_it(void **state) {
     (void)state;
     struct clock_fake clock;
@@ -152,6 +169,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(log_that_cannot_write_counts_and_goes_on),
         cmocka_unit_test(log_json_escapes_what_json_cannot_hold),
+        cmocka_unit_test(log_json_has_each_key_once),
         cmocka_unit_test(log_for_people_quotes_only_what_needs_it),
         cmocka_unit_test(log_for_people_sets_lines_below_the_message),
         cmocka_unit_test(log_of_foreign_text_is_one_line_of_characters),
