@@ -7,10 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "addon/registration.h"
 #include "base/mem.h"
 #include "cli/load.h"
 #include "kube/config.h"
+#include "lease/elector.h"
 #include "runtime/stand_ins.h"
+#include "serve/listen.h"
 
 static void close_all(struct process *process) {
     for (int i = 0; i < 3; i++)
@@ -189,14 +192,46 @@ int process_run(struct process *process, const struct command_context *context,
     return exit_code;
 }
 
+static int check_addresses(const struct options *options, struct error *err) {
+    static const struct {
+        const char *name;
+        bool may_be_off;
+    } rows[] = {{"bind-address", false},
+                {"webhook-bind-address", false},
+                {"metrics-bind-address", true},
+                {"health-probe-bind-address", true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *text = option_text(options, rows[i].name);
+        bool off = text == NULL || (rows[i].may_be_off && (is(text, "0") || *text == '\0'));
+        if (!off && listen_check(text, err) < 0)
+            return error_prefix(err, "--%s", rows[i].name);
+    }
+    return 0;
+}
+
+static int check_lease(const struct options *options, struct error *err) {
+    struct elector_options times = {.lease_ns = option_duration(options, "lease-duration"),
+                                    .renew_deadline_ns = option_duration(options, "renew-deadline"),
+                                    .retry_period_ns = option_duration(options, "retry-period")};
+    return option_flag(options, "leader-elect") ? elector_check_times(&times, err) : 0;
+}
+
+static int check_usage(const struct options *options, struct error *err) {
+    uint64_t workers = option_number(options, "workers");
+    const char *service = option_text(options, "webhook-service");
+    if (workers < 1 || workers > 40)
+        return error_set(err, ERROR_INVALID, "--workers: between 1 and 40");
+    if (service && registration_check_service(service, err) < 0)
+        return error_prefix(err, "--webhook-service");
+    int rc = check_addresses(options, err);
+    return rc < 0 ? rc : check_lease(options, err);
+}
+
 static int check(const struct command_context *context, const struct options *options,
                  const char *const *folders) {
     struct error err;
-    uint64_t workers = option_number(options, "workers");
-    if (workers < 1 || workers > 40) {
-        error_set(&err, ERROR_INVALID, "--workers: between 1 and 40");
+    if (check_usage(options, &err) < 0)
         return cli_usage(options->command, &err);
-    }
     for (const char *const *folder = folders; *folder; folder++)
         if (access(*folder, F_OK) < 0) {
             error_set(&err, ERROR_NOT_FOUND, "%s: %s", *folder, strerror(errno));

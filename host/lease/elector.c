@@ -232,23 +232,35 @@ static void set_default(uint64_t *value, uint64_t unset) {
         *value = unset;
 }
 
+static struct elector_options with_defaults(const struct elector_options *options) {
+    struct elector_options full = *options;
+    set_default(&full.lease_ns, 15 * NS_PER_S);
+    set_default(&full.renew_deadline_ns, 10 * NS_PER_S);
+    set_default(&full.retry_period_ns, 2 * NS_PER_S);
+    return full;
+}
+
+int elector_check_times(const struct elector_options *options, struct error *err) {
+    struct elector_options full = with_defaults(options);
+    if (full.renew_deadline_ns < full.lease_ns &&
+        full.retry_period_ns * 6 / 5 < full.renew_deadline_ns)
+        return 0;
+    return error_set(
+        err, ERROR_INVALID,
+        "leader election: the renew deadline must be below the lease duration, and 1.2 "
+        "retry periods below the renew deadline");
+}
+
 struct elector *elector_start(const struct elector_options *options, struct error *err) {
     struct elector *elector = mem_zalloc(sizeof *elector);
     if (elector == NULL) {
         error_set(err, ERROR_NOMEM, "no memory for leader election");
         return NULL;
     }
-    elector->options = *options;
-    set_default(&elector->options.lease_ns, 15 * NS_PER_S);
-    set_default(&elector->options.renew_deadline_ns, 10 * NS_PER_S);
-    set_default(&elector->options.retry_period_ns, 2 * NS_PER_S);
+    elector->options = with_defaults(options);
     loop_timer_init(options->loop, &elector->retry, on_retry);
     loop_timer_init(options->loop, &elector->deadline, on_deadline);
-    if (elector->options.renew_deadline_ns >= elector->options.lease_ns ||
-        elector->options.retry_period_ns * 6 / 5 >= elector->options.renew_deadline_ns) {
-        error_set(err, ERROR_INVALID,
-                  "leader election: the renew deadline must be below the lease duration, and 1.2 "
-                  "retry periods below the renew deadline");
+    if (elector_check_times(options, err) < 0) {
         elector_destroy(elector);
         return NULL;
     }

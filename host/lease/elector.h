@@ -25,8 +25,10 @@ struct elector_options {
     void (*on_leader)(void *context, const char *identity); /* somebody new leads; may be NULL */
     void *context;
 };
-/* NULL: NOMEM, INVALID (renew deadline not below the lease, retry period not below the deadline).
- */
+/* The three times of `options`. INVALID: the renew deadline is not below the lease, or 1.2 retry
+ * periods are not below the deadline. */
+int elector_check_times(const struct elector_options *options, struct error *err);
+/* NULL: NOMEM, INVALID as elector_check_times(). */
 struct elector *elector_start(const struct elector_options *options, struct error *err);
 bool elector_leads(const struct elector *elector);
 const char *elector_leader(const struct elector *elector); /* "" when not known */

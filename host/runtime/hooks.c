@@ -231,7 +231,8 @@ static void on_published(void *context) {
 }
 
 bool hooks_settled(const struct hooks *hooks) {
-    return hooks_quiet(hooks) && (!hooks->needed || registrar_settled(hooks->registrar));
+    bool failed = !hooks->listening && hooks->error.code != 0; /* nothing of ours is registered */
+    return hooks_quiet(hooks) && (!hooks->needed || failed || registrar_settled(hooks->registrar));
 }
 
 size_t hooks_in_flight(const struct hooks *hooks) {

@@ -43,6 +43,12 @@ static int parse_address(const char *text, struct sockaddr_storage *ret, socklen
     return error_set(err, ERROR_INVALID, "\"%s\" is not an IP address", host);
 }
 
+int listen_check(const char *text, struct error *err) {
+    struct sockaddr_storage address;
+    socklen_t len;
+    return parse_address(text, &address, &len, err);
+}
+
 static int try_listen(struct sockaddr_storage *address, socklen_t len) {
     int on = 1, off = 0;
     int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -83,6 +83,34 @@ static void setting_that_is_not_one_is_wrong_usage(void **state) {
     folder_drop(&folder);
 }
 
+static void value_that_cannot_be_is_wrong_usage(void **state) {
+    (void)state;
+    static const struct {
+        const char *const words[3];
+        const char *says;
+    } rows[] = {
+        {{"run", "--metrics-bind-address=nowhere"}, "--metrics-bind-address: \"nowhere\" is not"},
+        {{"run", "--health-probe-bind-address=:99999"}, "--health-probe-bind-address: \":99999\""},
+        {{"run", "--webhook-bind-address=0"}, "--webhook-bind-address: \"0\" is not an address"},
+        {{"dev", "--bind-address=a.example:1"},
+         "--bind-address: \"a.example\" is not an IP address"},
+        {{"run", "--webhook-service=moonlet"}, "--webhook-service: \"moonlet\" is not a Service"},
+        {{"run", "--webhook-service=a/b:c"}, "--webhook-service: \"a/b:c\" is not a Service"},
+        {{"run", "--leader-elect", "--renew-deadline=15s"}, "must be below the lease duration"},
+        {{"run", "--leader-elect", "--retry-period=9s"}, "1.2 retry periods below"},
+        {{"run", "--workers=0"}, "--workers: between 1 and 40"},
+    };
+    struct folder folder;
+    make(&folder);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *const *words = rows[i].words;
+        assert_int_equal(RUN(&folder, TEXT(words[0]), folder.path, TEXT(words[1]), TEXT(words[2])),
+                         EXIT_USAGE);
+        assert_says(folder.said, rows[i].says);
+    }
+    folder_drop(&folder);
+}
+
 static void setting_of_an_unknown_controller_names_the_closest(void **state) {
     (void)state;
     static const char *const commands_[] = {"check", "crds", "rbac", "run"};
@@ -204,6 +232,7 @@ int main(void) {
         cmocka_unit_test(output_that_does_not_arrive_is_a_failure),
         cmocka_unit_test(config_that_is_a_folder_is_wrong_usage),
         cmocka_unit_test(setting_that_is_not_one_is_wrong_usage),
+        cmocka_unit_test(value_that_cannot_be_is_wrong_usage),
         cmocka_unit_test(setting_of_an_unknown_controller_names_the_closest),
         cmocka_unit_test(rbac_prints_an_account_and_roles_with_bindings),
         cmocka_unit_test(rbac_within_a_namespace_prints_roles),
