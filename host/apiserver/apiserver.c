@@ -313,6 +313,7 @@ struct apiserver *apiserver_create(const struct apiserver_options *options, stru
     server->loop = options->loop;
     server->log = options->log;
     server->webhooks = options->webhooks;
+    server->ignore_rules = options->ignore_rules;
     rng_init(&server->rng, options->seed);
     list_init(&server->exchanges);
     list_init(&server->trusts);

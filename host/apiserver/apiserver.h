@@ -25,6 +25,7 @@ struct apiserver_options {
     const char *folder;              /* kept there; NULL: in memory */
     struct builtin *builtin;         /* Kubernetes' own kinds, shared by the servers of a thread
                                         (builtin.h), borrowed; NULL: its own */
+    bool ignore_rules;               /* CRDs with CEL rules are taken, and nobody evaluates them */
     size_t history;                  /* changes that watches can go back; 0 = 10,000 */
 };
 struct apiserver *apiserver_create(const struct apiserver_options *options, struct error *err);

@@ -202,8 +202,8 @@ static void check_rules(struct crd_check *check, const json_t *schema) {
     size_t i;
     if (json_array_size(rules) > 0 && !check->ignore_rules)
         cause_forbidden(&check->causes, crd_at(check, ".x-kubernetes-validations"),
-                        "CEL rules are not evaluated by this API server; it accepts them when told "
-                        "to ignore them");
+                        "CEL rules are not evaluated by this API server; `moonlet dev "
+                        "--ignore-cel-rules` takes them and ignores them");
     json_array_foreach(rules, i, rule) if (!*crd_text(rule, "rule"))
         cause_required(&check->causes, crd_at(check, ".x-kubernetes-validations[%zu].rule", i),
                        "rule is not specified");

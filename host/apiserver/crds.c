@@ -52,11 +52,10 @@ int crds_prepare(struct apiserver *server, json_t *now, const json_t *old, struc
 void crds_check(struct apiserver *server, const json_t *now, const json_t *old,
                 struct causes *causes) {
     struct error err;
-    (void)server;
     if (old && metadata_deleting(old) &&
         document_same(json_object_get(now, "spec"), json_object_get(old, "spec")))
         return; /* on its way out, whatever its status says */
-    if (crd_check(now, old, /* ignore_rules= */ false, causes->list, &err) < 0)
+    if (crd_check(now, old, server->ignore_rules, causes->list, &err) < 0)
         causes->failed = true;
 }
 

@@ -26,6 +26,7 @@ struct apiserver {
     struct rng rng;
     char token_key[TOKEN_KEY];
     struct http_transport *webhooks; /* NULL: none */
+    bool ignore_rules;               /* CEL of CRDs */
     struct list trusts;              /* webhook.c: CAs of webhooks */
     struct dag *dag;
     struct fieldset_known *known;

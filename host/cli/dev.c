@@ -21,6 +21,8 @@ static const struct option_spec specs[] = {
      "kubeconfig to write; else in --data, or in a folder of the user's for running programs"},
     {"stand-ins", OPTION_FLAG, NULL, "false", NULL,
      "also run simple versions of the controllers of a cluster, so that Pods become Ready"},
+    {"ignore-cel-rules", OPTION_FLAG, NULL, "false", NULL,
+     "take CRDs with CEL rules (x-kubernetes-validations), and do not evaluate them"},
     PROCESS_OPTIONS_SERVING,
     {"webhook-bind-address", OPTION_TEXT, "ADDR", NULL, NULL,
      "HTTPS for webhooks; else 127.0.0.1:9443"},
@@ -94,7 +96,8 @@ static int open_cluster(struct cluster *cluster, struct process *process,
                                     .log = &process->log,
                                     .seed = context->seed,
                                     .webhooks = cluster->webhooks,
-                                    .folder = option_text(options, "data")};
+                                    .folder = option_text(options, "data"),
+                                    .ignore_rules = option_flag(options, "ignore-cel-rules")};
     cluster->api = apiserver_create(&api, err);
     if (cluster->api == NULL)
         return err->code;

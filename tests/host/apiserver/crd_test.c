@@ -240,7 +240,8 @@ static void rules_in_cel_are_refused_unless_ignored(void **state) {
         SPEC("'type':'object','x-kubernetes-validations':[{'rule':'self.a'}]");
     check_schema(schema,
                  AT ".properties[spec].x-kubernetes-validations: Forbidden: CEL rules are not "
-                    "evaluated by this API server; it accepts them when told to ignore them",
+                    "evaluated by this API server; `moonlet dev --ignore-cel-rules` takes them and "
+                    "ignores them",
                  NULL);
     check_update(crd_with(schema), NULL, true, (const char *const[]){NULL});
     check_update(crd_with(SPEC("'type':'object','x-kubernetes-validations':[{}]")), NULL, true,
