@@ -158,6 +158,20 @@ func TestExamplesRunOnceAndEnd(t *testing.T) {
 	}
 }
 
+func TestOnceEndsWithoutTheCertificateItWasTold(t *testing.T) {
+	env := harness.New(t)
+	m := env.Start(harness.Connection{}, harness.Files{"gate.lua": `
+return require "moonlet".initializer { name = "gate", labels = "gate=yes", initialize = function() end }`},
+		"--once", "--webhook-cert-dir=/nowhere")
+	harness.Eventually(t, "the host has ended", func() error {
+		if code, over := m.Exited(); !over || code != 1 {
+			return fmt.Errorf("exited %v, code %d", over, code)
+		}
+		return nil
+	})
+	m.EventuallyLogs("--webhook-cert-dir: /nowhere/tls.crt: No such file or directory")
+}
+
 // Plain CRUD: list by a field selector, delete with a grace.
 func TestPodIsFoundByItsNameAndDeletedWithGrace(t *testing.T) {
 	env := harness.New(t)
