@@ -229,6 +229,7 @@ static void resolve_later(struct informer *informer) {
 
 static void on_reflector_error(void *context, const struct error *err) {
     struct informer *informer = context;
+    struct error gone;
     if (err == NULL) {
         recover(informer);
         return;
@@ -240,6 +241,9 @@ static void on_reflector_error(void *context, const struct error *err) {
             reflector_stop(&informer->reflectors[i]);
         informer->set->source->forget(informer->set->source, informer->api_version);
         resolve_later(informer);
+        gone = *err;
+        error_prefix(&gone, "the server does not serve it any more, was its CRD deleted?");
+        err = &gone;
     }
     fail(informer, err);
 }
@@ -280,6 +284,8 @@ static int create_reflectors(struct informer *informer) {
                                             .context = informer};
         reflector_init(&informer->reflectors[i], &options);
         informer->reflectors[i].synced = informer->state == INFORMER_SYNCED;
+        informer->reflectors[i].failing =
+            informer->state == INFORMER_SYNCED; /* its kind was gone */
     }
     return 0;
 }

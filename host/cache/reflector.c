@@ -170,12 +170,12 @@ void reflector_init(struct reflector *reflector, const struct reflector_options 
 void reflector_start(struct reflector *reflector) {
     reflector->failed = loop_now(reflector->options.loop);
     reflector->failures = 0;
-    reflector->failing = false;
     reflector_relist(reflector);
 }
 
 void reflector_stop(struct reflector *reflector) {
     reflector_cancel(reflector);
+    reflector->failing = false;
     reflector->phase = REFLECTOR_STOPPED;
 }
 

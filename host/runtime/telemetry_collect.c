@@ -43,6 +43,15 @@ static void collect_isolates(struct telemetry *telemetry, const char *file,
     telemetry_set(telemetry, ISOLATE_CPU, seconds, file);
 }
 
+/* A kind whose CRD was deleted under a file that is live: it waits as one that never was there. */
+static bool lacks_kind(const struct program *program) {
+    for (size_t i = 0; i < program->count; i++)
+        for (size_t k = 0; k < program->editions[i].feed_count; k++)
+            if (informer_resource(program->editions[i].feeds[k].informer) == NULL)
+                return true;
+    return false;
+}
+
 static void collect_files(struct telemetry *telemetry) {
     struct list *link, *next;
     metric_clear(telemetry->families[PROGRAM_STATE]);
@@ -51,9 +60,10 @@ static void collect_files(struct telemetry *telemetry) {
     LIST_EACH(link, next, &telemetry->host->reload->slots) {
         const struct slot *slot = CONTAINER_OF(link, struct slot, link);
         const struct program *program = slot->live ? slot->live : slot->next;
-        const char *state = slot->gone ? "removed"
-                            : program  ? program_state_name(program->state)
-                                       : "failed";
+        const char *state = slot->gone                             ? "removed"
+                            : slot->live && lacks_kind(slot->live) ? "waiting"
+                            : program ? program_state_name(program->state)
+                                      : "failed";
         metric_set(telemetry->families[PROGRAM_STATE], 1,
                    (const char *const[]){slot->name, state, NULL});
         if (slot->live)
@@ -85,7 +95,8 @@ static void collect_cache(struct telemetry *telemetry) {
             (double)stats.lists,   (double)stats.watches,    (double)stats.errors};
         for (size_t i = 0; i < sizeof values / sizeof *values; i++)
             metric_set_add(telemetry->families[CACHE_OBJECTS + i], values[i], kind);
-        metric_set(telemetry->families[CACHE_SYNCED], informer_state(informer) == INFORMER_SYNCED,
+        metric_set(telemetry->families[CACHE_SYNCED],
+                   informer_state(informer) == INFORMER_SYNCED && informer_resource(informer),
                    kind);
     }
     telemetry_set(telemetry, DAG_BYTES, (double)dag.bytes, NULL);

@@ -256,6 +256,7 @@ static void informer_follows_a_crd_deleted_and_recreated(void **state) {
     fake_watch_end(f->fake.last_watch, ERROR_NOT_FOUND, 404, 0);
     assert_int_equal(f->fake.forgotten, 1);
     assert_null(informer_resource(informer));
+    assert_non_null(strstr(informer_error(informer)->message, "was its CRD deleted?"));
     pass(f, 1);
     fake_resolve(f->fake.last_lookup, NULL, ERROR_NOT_FOUND);
     pass(f, 10);
@@ -265,6 +266,10 @@ static void informer_follows_a_crd_deleted_and_recreated(void **state) {
     assert_deltas(&w, "+a:1i +b:20 -a:1 ");
     assert_int_equal(informer_state(informer), INFORMER_SYNCED);
     assert_int_equal(informer_stats(informer).lists, 2);
+    assert_int_equal(informer_error(informer)->code, 0);
+    assert_int_equal(f->log_lines, 2); /* gone; works again */
+    fake_watch_end(f->fake.last_watch, ERROR_NOT_FOUND, 404, 0);
+    assert_int_equal(f->log_lines, 3);
     watcher_finish(&w);
     informer_release(informer);
 }
