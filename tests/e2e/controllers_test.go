@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	core "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -156,6 +157,48 @@ func TestExamplesRunOnceAndEnd(t *testing.T) {
 			t.Errorf("%q is printed %d times", name, n)
 		}
 	}
+}
+
+// A CRD that is deleted under its host is not put back against who deletes it; when it is back, all goes on.
+func TestControllerGoesOnWhenItsDeletedCRDIsBack(t *testing.T) {
+	env := harness.New(t)
+	group := env.NS + ".example.com"
+	crd := fmt.Sprintf(`apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.%s}
+spec:
+  group: %s
+  scope: Namespaced
+  names: {kind: Thing, plural: things}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+`, group, group)
+	thing := "apiVersion: " + group + "/v1\nkind: Thing\nmetadata: {name: %s}\n"
+	crds := env.Dynamic.Resource(harness.Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition"))
+	remove := func() error { return crds.Delete(harness.Background(), "things."+group, meta.DeleteOptions{}) }
+	env.Apply(crd)
+	t.Cleanup(func() { _ = remove() })
+	m := env.Run(harness.Files{"things.lua": `
+return require "moonlet".controller {
+  name = "things", resource = "` + group + `/v1/Thing",
+  reconcile = function(obj, ctx) ctx.log:info("SAW " .. obj.metadata.name) end,
+}`})
+	env.Apply(fmt.Sprintf(thing, "one"))
+	m.EventuallyLogs("SAW one")
+	if err := remove(); err != nil {
+		t.Fatal(err)
+	}
+	m.EventuallyLogs("was its CRD deleted?")
+	m.EventuallyMetric(1, "moonlet_controller_file_state", `file="things"`, `state="waiting"`)
+	harness.Eventually(t, "the CRD is gone", func() error {
+		if _, err := crds.Get(harness.Background(), "things."+group, meta.GetOptions{}); !errors.IsNotFound(err) {
+			return fmt.Errorf("%v", err)
+		}
+		return nil
+	})
+	env.Apply(crd)
+	harness.Eventually(t, "the kind is served", func() error { return env.TryApply(fmt.Sprintf(thing, "two")) })
+	m.EventuallyLogs("SAW two")
+	m.EventuallyMetric(1, "moonlet_controller_file_state", `file="things"`, `state="live"`)
 }
 
 func TestOnceEndsWithoutTheCertificateItWasTold(t *testing.T) {
