@@ -170,7 +170,7 @@ static bool send(struct question *question, const struct subject *subject,
 static json_t *in_version(const json_t *object, const char *api_version) {
     if (object == NULL)
         return json_null();
-    json_t *made = json_copy((json_t *)object);
+    json_t *made = document_share(object);
     if (json_object_set_new(made, "apiVersion", json_string(api_version)) == 0)
         return made;
     json_decref(made);

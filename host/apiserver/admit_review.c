@@ -24,7 +24,7 @@ static int show_subresource(struct api_exchange *x, struct subject *subject) {
         subject->operation = "CREATE";
         subject->kind = "Binding";
         subject->kind_version = "v1";
-        subject->object = json_copy(change->body);
+        subject->object = document_share(change->body);
         failed = json_object_set_new(subject->object, "kind", json_string("Binding")) < 0 ||
                  json_object_set_new(subject->object, "apiVersion", json_string("v1")) < 0;
     }

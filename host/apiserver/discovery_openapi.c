@@ -3,6 +3,7 @@
 
 #include "apiserver/builtin_text.h"
 #include "apiserver/discovery_internal.h"
+#include "apiserver/document.h"
 #include "base/mem.h"
 
 /* OpenAPI v3: what kubectl explain, apply and diff look at. */
@@ -216,9 +217,9 @@ static void add_custom(struct discovery_maker *maker, json_t *schemas, const str
     static const char metadata[] = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
     const json_t *version = version_of(kind->resource->crd, kind->version);
     const json_t *openapi = json_object_get(json_object_get(version, "schema"), "openAPIV3Schema");
-    json_t *made = openapi ? json_copy((json_t *)openapi) : json_pack("{s:s}", "type", "object");
+    json_t *made = openapi ? document_share(openapi) : json_pack("{s:s}", "type", "object");
     json_t *own = json_object_get(openapi, "properties");
-    json_t *properties = own ? json_copy(own) : json_object();
+    json_t *properties = own ? document_share(own) : json_object();
     discovery_put(maker, properties, "apiVersion", json_pack("{s:s}", "type", "string"));
     discovery_put(maker, properties, "kind", json_pack("{s:s}", "type", "string"));
     discovery_put(maker, properties, "metadata",

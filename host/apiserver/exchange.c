@@ -250,7 +250,7 @@ void exchange_answer_node(struct api_exchange *x, int status, node_t node) {
 /* Shown in the version that was asked for. */
 static void answer_whole(struct api_exchange *x, int status, const json_t *object) {
     const struct api_kind *kind = exchange_kind(x);
-    json_t *shown = json_copy((json_t *)object);
+    json_t *shown = document_share(object);
     if (kind && shown &&
         json_object_set_new(shown, "apiVersion", json_string(kind->api_version)) < 0) {
         json_decref(shown);

@@ -76,9 +76,9 @@ static json_t *metadata_schema(struct maker *maker, const json_t *own) {
 }
 
 static json_t *whole_schema(struct maker *maker, const json_t *openapi) {
-    json_t *made = json_copy((json_t *)openapi);
+    json_t *made = document_share(openapi);
     json_t *own = json_object_get(openapi, "properties");
-    json_t *properties = own ? json_copy(own) : json_object();
+    json_t *properties = own ? document_share(own) : json_object();
     json_t *metadata = metadata_schema(maker, json_object_get(own, "metadata"));
     json_t *text = json_pack("{s:s}", "type", "string");
     if (made == NULL || json_object_set(properties, "apiVersion", text) < 0 ||

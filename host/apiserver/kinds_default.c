@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "apiserver/document.h"
 #include "apiserver/kinds.h"
 #include "apiserver/kinds_fill.h"
 
@@ -46,14 +47,14 @@ static json_t *labels_from_template(struct kinds_fill *fill) {
     json_t *labels = json_object_get(json_object_get(template, "metadata"), "labels");
     json_t *metadata = json_object_get(fill->object, "metadata");
     if (json_object_size(labels) > 0 && json_object_size(json_object_get(metadata, "labels")) == 0)
-        kinds_fill_put(fill, metadata, "labels", json_copy(labels));
+        kinds_fill_put(fill, metadata, "labels", document_share(labels));
     return labels;
 }
 
 static void fill_replication_controller(struct kinds_fill *fill) {
     json_t *labels = labels_from_template(fill);
     if (json_object_size(labels) > 0)
-        kinds_fill_put(fill, spec_of(fill), "selector", json_copy(labels));
+        kinds_fill_put(fill, spec_of(fill), "selector", document_share(labels));
     fill_template(fill, json_object_get(spec_of(fill), "template"));
 }
 
@@ -75,7 +76,7 @@ static void fill_node(struct kinds_fill *fill) {
     json_t *status = json_object_get(fill->object, "status");
     const json_t *capacity = json_object_get(status, "capacity");
     if (capacity)
-        kinds_fill_put(fill, status, "allocatable", json_copy((json_t *)capacity));
+        kinds_fill_put(fill, status, "allocatable", document_copy(capacity));
 }
 
 static void put_all(struct kinds_fill *fill, json_t *item, const char *from, const char *to) {

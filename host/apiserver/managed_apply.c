@@ -88,7 +88,7 @@ static json_t *copy_without_entries(const json_t *object) {
     json_object_foreach((json_t *)object, name, value) {
         json_t *member = NULL;
         if (strcmp(name, "metadata") == 0 && json_is_object(value)) {
-            member = json_copy(value);
+            member = document_share(value);
             json_object_del(member, "managedFields");
             value = member;
         }

@@ -1,4 +1,5 @@
 /* One document with what another says, and one without some of its items. */
+#include "apiserver/document.h"
 #include "apiserver/managed_walk.h"
 #include "base/mem.h"
 
@@ -42,7 +43,7 @@ static json_t *unless_empty(json_t *value) {
 static void replace(struct managed_walk *walk, json_t **map, json_t *live, const char *name,
                     json_t *value) {
     if (*map == live) {
-        json_t *copy = json_copy(live);
+        json_t *copy = document_share(live);
         if (copy == NULL) {
             no_memory(walk);
             json_decref(value);

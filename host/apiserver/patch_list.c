@@ -183,9 +183,10 @@ static int merge_item(const struct patch_list *list, json_t *merged, const json_
 static json_t *merge_items(const struct patch_list *list, const json_t *original,
                            const json_t *patch, struct error *err) {
     struct patch_ranks places;
-    json_t *merged = json_copy((json_t *)original);
+    json_t *merged = json_array();
     int rc = patch_ranks_init(&places, list->key, original, err);
-    if (rc == 0 && merged == NULL)
+    if (rc == 0 &&
+        (merged == NULL || (original && json_array_extend(merged, (json_t *)original) < 0)))
         rc = patch_no_memory(err);
     for (size_t i = 0; rc == 0 && i < json_array_size(patch); i++)
         rc = merge_item(list, merged, json_array_get(patch, i), &places, err);

@@ -56,7 +56,7 @@ static void answer(struct api_exchange *x, enum deletion outcome) {
 static json_t *kept_object(struct api_exchange *x) {
     const struct change *change = &x->change;
     json_t *kept = document_of(x->server->dag, change->seen);
-    json_t *metadata = json_copy(document_metadata(change->now));
+    json_t *metadata = document_share(document_metadata(change->now));
     const json_t *before = json_object_get(kept, "metadata");
     int rc = metadata == NULL || document_copy_member(metadata, before, "labels") < 0 ||
              document_copy_member(metadata, before, "annotations") < 0;

@@ -160,7 +160,7 @@ static int share_member(json_t *to, const json_t *from, const char *key) {
  * its labels. */
 static int keep_all_but_status(const struct api_kind *kind, json_t *now, const json_t *old) {
     const char *key;
-    json_t *value, *made = json_copy((json_t *)old);
+    json_t *value, *made = document_share(old);
     if (made == NULL)
         return ERROR_NOMEM;
     json_t *version = json_incref(document_path(now, "metadata.resourceVersion"));

@@ -107,34 +107,36 @@ int pod_prepare(struct apiserver *server, json_t *now, const json_t *old, struct
 }
 
 /* In place of the list, which is somebody else's, one of containers without images. */
-static void drop_images(json_t *spec, const char *list) {
+static int drop_images(json_t *spec, const char *list) {
     json_t *containers = json_object_get(spec, list), *container;
     if (!json_is_array(containers))
-        return;
+        return 0;
     json_t *bare = json_array();
+    int rc = 0;
     size_t i;
     json_array_foreach(containers, i, container) {
-        json_t *copy = json_copy(container);
+        json_t *copy = document_share(container);
         json_object_del(copy, "image");
-        json_array_append_new(bare, copy);
+        rc |= json_array_append_new(bare, copy);
     }
-    json_object_set_new(spec, list, bare);
+    return rc | json_object_set_new(spec, list, bare);
 }
 
-/* The part of a pod's spec that stays as it is; what it is made of is shared. */
+/* The part of a pod's spec that stays as it is; what it is made of is shared. NULL: NOMEM. */
 static json_t *fixed_part(const json_t *pod, bool gated) {
     static const char *const free_keys[] = {"activeDeadlineSeconds", "tolerations",
                                             "terminationGracePeriodSeconds", "schedulingGates"};
-    json_t *spec = json_copy(json_object_get(pod, "spec"));
+    json_t *spec = document_share(json_object_get(pod, "spec"));
     for (size_t i = 0; spec && i < 4; i++)
         json_object_del(spec, free_keys[i]);
     if (spec && gated) {
         json_object_del(spec, "nodeSelector");
         json_object_del(spec, "affinity");
     }
-    drop_images(spec, "containers");
-    drop_images(spec, "initContainers");
-    return spec;
+    if (drop_images(spec, "containers") == 0 && drop_images(spec, "initContainers") == 0)
+        return spec;
+    json_decref(spec);
+    return NULL;
 }
 
 /* Everything of `old` is still in `now`. */
@@ -168,6 +170,7 @@ void pod_check(struct apiserver *server, const json_t *now, const json_t *old,
     const json_t *gates = document_path(old, "spec.schedulingGates");
     bool gated = json_array_size(gates) > 0;
     json_t *before = fixed_part(old, gated), *after = fixed_part(now, gated);
+    causes->failed |= before == NULL || after == NULL;
     if (!document_same(before, after) ||
         !keeps_all(document_path(now, "spec.tolerations"), document_path(old, "spec.tolerations")))
         cause_forbidden(

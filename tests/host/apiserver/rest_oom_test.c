@@ -11,6 +11,7 @@
 #include "support/oom_sweep.h"
 
 #define MAPS "/api/v1/namespaces/default/configmaps"
+#define APPS "/apis/apps/v1/namespaces/default/deployments"
 
 struct request {
     const char *method, *path, *type, *body;
@@ -34,6 +35,8 @@ static const struct request requests[] = {
 struct result {
     int status;
     bool ended;
+    char text[8192]; /* its beginning */
+    size_t len;
 };
 
 static void begin(void *context, int status, const struct http_header *headers) {
@@ -41,9 +44,12 @@ static void begin(void *context, int status, const struct http_header *headers) 
     ((struct result *)context)->status = status;
 }
 
-static void send_nothing(void *context, struct str bytes) {
-    (void)context;
-    (void)bytes;
+static void send(void *context, struct str bytes) {
+    struct result *result = context;
+    size_t room = sizeof result->text - 1 - result->len;
+    size_t len = bytes.len < room ? bytes.len : room;
+    memcpy(result->text + result->len, bytes.data, len);
+    result->len += len;
 }
 
 static void end(void *context) {
@@ -51,7 +57,7 @@ static void end(void *context) {
 }
 
 static struct result serve(struct api_client *client, const struct request *from) {
-    static const struct api_handler handler = {begin, send_nothing, end, NULL};
+    static const struct api_handler handler = {begin, send, end, NULL};
     struct result result = {0};
     const char *query = strchr(from->path, '?');
     struct api_request request = {
@@ -86,9 +92,51 @@ static void every_request_survives_each_failed_allocation(void **state) {
     api_finish(&client);
 }
 
+/* What a write does not name is there after it, or it fails. */
+static void no_write_loses_members_to_a_failed_allocation(void **state) {
+    static const struct request writes[] = {
+        {"PUT", APPS "/a/status?dryRun=All", NULL,
+         "{\"metadata\":{\"name\":\"a\",\"finalizers\":[\"a.b/"
+         "c\"],\"annotations\":{\"note\":\"n\"}},"
+         "\"status\":{\"replicas\":1}}"},
+        {"PATCH", APPS "/a?dryRun=All&force=1&fieldManager=m", "application/apply-patch+yaml",
+         "{\"apiVersion\":\"apps/"
+         "v1\",\"kind\":\"Deployment\",\"metadata\":{\"labels\":{\"l\":\"m\"}},"
+         "\"spec\":{\"paused\":true}}"},
+        {"PATCH", APPS "/a?dryRun=All", "application/strategic-merge-patch+json",
+         "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"one\","
+         "\"image\":\"i:3\"}]}}}}"},
+    };
+    static const char *const kept[] = {"\"note\":\"n\"", "\"a.b/c\"", "\"x\":\"y\"",
+                                       "\"replicas\":3", "\"i:2\"",   "\"uid\":"};
+    struct api_client client;
+    (void)state;
+    api_init(&client);
+    api_put(&client, "POST", APPS,
+            "{\"metadata\":{\"name\":\"a\",\"finalizers\":[\"a.b/"
+            "c\"],\"annotations\":{\"note\":\"n\"}},"
+            "\"spec\":{\"replicas\":3,\"selector\":{\"matchLabels\":{\"x\":\"y\"}},\"template\":{"
+            "\"metadata\":{\"labels\":{\"x\":\"y\"}},\"spec\":{\"containers\":["
+            "{\"name\":\"one\",\"image\":\"i:1\"},{\"name\":\"two\",\"image\":\"i:2\"}]}}}}");
+    api_expect(&client, 201);
+    for (size_t i = 0; i < sizeof writes / sizeof *writes; i++) {
+        struct oom_sweep sweep = {0};
+        assert_int_equal(serve(&client, &writes[i]).status, 200);
+        while (oom_sweep_next(&sweep)) {
+            struct result result = serve(&client, &writes[i]);
+            for (size_t k = 0; result.status == 200 && k < sizeof kept / sizeof *kept; k++)
+                assert_non_null(strstr(result.text, kept[k]));
+            assert_true(result.status == 200 || result.status == 500);
+        }
+    }
+    api_finish(&client);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_write_loses_members_to_a_failed_allocation),
         cmocka_unit_test(every_request_survives_each_failed_allocation),
     };
+    json_set_alloc_funcs(mem_alloc, mem_free);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
