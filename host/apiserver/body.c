@@ -59,7 +59,7 @@ static int refuse_text(struct api_exchange *x, bool yaml, const char *message) {
     if (yaml)
         fault_yaml(message, &why);
     else if (!fault_json(x->request.body, &why))
-        strbuf_adds(&why, message); /* JSON that is too deep, or has keys that are there twice */
+        strbuf_adds(&why, message); /* JSON that is too deep */
     if (is_patch(x)) {
         status = status_bad_request(yaml ? "error decoding YAML: error converting YAML to JSON: %s"
                                          : "error decoding patch: %s",
@@ -78,6 +78,22 @@ static int refuse_text(struct api_exchange *x, bool yaml, const char *message) {
     return exchange_refuse(x, status);
 }
 
+static json_t *parse_json(struct api_exchange *x, struct error *err) {
+    struct str text = x->request.body;
+    struct error why;
+    json_t *document = document_parse_object(text, x->server->known, err);
+    if (document || err->code == ERROR_NOMEM)
+        return document;
+    json_decref(x->twice);
+    x->twice = json_array();
+    why.code = ERROR_NOMEM;
+    if (x->twice)
+        document = document_parse_twice(text, x->twice, &why);
+    if (document == NULL && why.code == ERROR_NOMEM)
+        err->code = ERROR_NOMEM;
+    return document;
+}
+
 int body_parse(struct api_exchange *x, json_t **ret) {
     const struct request *request = &x->request;
     const char *type = request->content_type;
@@ -91,7 +107,7 @@ int body_parse(struct api_exchange *x, json_t **ret) {
     if (yaml)
         *ret = parse_yaml(request->body, &err);
     else if (!type[0] || request_is_type(type, "application/json") || strstr(type, "+json"))
-        *ret = document_parse_object(request->body, x->server->known, &err);
+        *ret = parse_json(x, &err);
     else
         return unsupported(x);
     if (json_is_null(*ret) && !is_patch(x)) /* an object without anything */
@@ -192,9 +208,29 @@ int body_refuse(struct api_exchange *x, const struct api_kind *kind, const json_
                                               name, kind->version, name, why));
 }
 
-/* Unknown fields are refused, warned of, or just dropped. */
-static int report_unknown(struct api_exchange *x, const struct api_kind *kind, const json_t *object,
-                          const json_t *unknown) {
+/* What the body has twice, as it is told: a new array, or NULL: NOMEM. */
+static json_t *told_twice(const struct api_exchange *x) {
+    bool ops =
+        is_patch(x) && request_is_type(x->request.content_type, "application/json-patch+json");
+    json_t *told = json_array(), *path;
+    size_t i;
+    int rc = told == NULL;
+    json_array_foreach(x->twice, i, path) {
+        struct strbuf text = {0};
+        strbuf_printf(&text, "%sduplicate field ", ops ? "json patch " : "");
+        cause_write_quoted(&text, str_n(json_string_value(path), json_string_length(path)));
+        rc |= text.failed || json_array_append_new(told, json_string(text.data)) < 0;
+        strbuf_finish(&text);
+    }
+    if (rc == 0)
+        return told;
+    json_decref(told);
+    return NULL;
+}
+
+/* Fields that are unknown, or there twice, are refused, warned of, or passed over. */
+static int report_fields(struct api_exchange *x, const struct api_kind *kind, const json_t *object,
+                         const json_t *unknown) {
     size_t i;
     json_t *text;
     struct strbuf all = {0};
@@ -253,14 +289,14 @@ int body_prune(struct api_exchange *x, const struct api_kind *kind, json_t *obje
     struct error err;
     if (accept_shape(x, kind, object) < 0)
         return -1;
-    json_t *unknown = json_array();
+    json_t *unknown = told_twice(x);
     int rc = 0;
     if (unknown == NULL)
         rc = exchange_nomem(x);
     else if (schema_prune(kind->schema, object, write_known(x), unknown, &err) < 0)
         rc = exchange_error(x, &err);
     else
-        rc = report_unknown(x, kind, object, unknown);
+        rc = report_fields(x, kind, object, unknown);
     json_decref(unknown);
     return rc;
 }

@@ -39,6 +39,10 @@ json_t *document_copy(const json_t *document);
 json_t *document_share(const json_t *object);
 /* NULL: REJECTED (err->status 400), NOMEM. */
 json_t *document_parse(struct str text, struct error *err);
+/* document_twice.c: of what document_parse() refuses: JSON that has a key twice, of which the last
+ * counts. The paths of those go into the array `found`: "data.a", "items[0].b". NULL: REJECTED, it
+ * is not that; NOMEM. */
+json_t *document_parse_twice(struct str text, json_t *found, struct error *err);
 
 struct document_form {            /* zeroed: as stored */
     const char *api_version;      /* instead of the stored one; NULL: that */

@@ -28,6 +28,7 @@ static void exchange_destroy(struct api_exchange *x) {
     change_finish(x);
     json_decref(x->failure);
     json_decref(x->warnings);
+    json_decref(x->twice);
     request_finish(&x->request);
     mem_free(x);
 }

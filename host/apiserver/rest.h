@@ -71,6 +71,7 @@ struct api_exchange {
     uint64_t kinds_seen;
     json_t *failure;  /* owned; a Status */
     json_t *warnings; /* owned; strings, may be NULL */
+    json_t *twice;    /* owned; paths that the body has twice, may be NULL */
     struct change change;
     struct watch *watch;     /* owned */
     struct listing *listing; /* owned; while its items are converted */

@@ -72,6 +72,37 @@ static void parse_takes_what_jansson_takes(void **state) {
     }
 }
 
+static void of_a_key_twice_the_last_counts(void **state) {
+    static const struct {
+        const char *text, *document, *found;
+    } cases[] = {
+        {"{\"a\":1,\"a\":2}", "{\"a\":2}", "[\"a\"]"},
+        {"{\"a\":1,\"a\":{\"b\":1,\"c\":2,\"\\u0062\":3},\"a\":4}", "{\"a\":4}", "[\"a\",\"a.b\"]"},
+        {"[0,{\"x.y\":[{\"\":1,\"\":[]}]}]", "[0,{\"x.y\":[{\"\":[]}]}]", "[\"[1].x.y[0].\"]"},
+        {"{\"l\":[{\"a\":1},{\"a\":1,\"a\":2}],\"a\":{\"a\":{}}}",
+         "{\"l\":[{\"a\":1},{\"a\":2}],\"a\":{\"a\":{}}}", "[\"l[1].a\"]"},
+        {"{\"a\":1}", NULL, "[]"},
+        {"{\"a\":1,\"a\":2", NULL, NULL},
+        {"{\"a\":1,\"a\":2}}", NULL, NULL},
+        {"{\"a\\u0000\":1,\"a\\u0000\":1}", NULL, NULL},
+        {"", NULL, "[]"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {0};
+        json_t *found = json_array();
+        json_t *document = document_parse_twice(str_of(cases[i].text), found, &err);
+        json_t *wanted = cases[i].document ? json_loads(cases[i].document, 0, NULL) : NULL;
+        json_t *paths = cases[i].found ? json_loads(cases[i].found, 0, NULL) : NULL;
+        assert_true(document ? json_equal(document, wanted) : !wanted);
+        assert_int_equal(err.code, document ? 0 : ERROR_REJECTED);
+        assert_true(!paths || json_equal(paths, found));
+        json_decref(paths);
+        json_decref(wanted);
+        json_decref(document);
+        json_decref(found);
+    }
+}
+
 static void copy_has_containers_of_its_own(void **state) {
     struct error err;
     json_t *document = document_parse(str_of(all), &err), *copy = document_copy(document);
@@ -140,6 +171,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_what_was_parsed),
         cmocka_unit_test(parse_takes_what_jansson_takes),
+        cmocka_unit_test(of_a_key_twice_the_last_counts),
         cmocka_unit_test(copy_has_containers_of_its_own),
         cmocka_unit_test(what_is_stored_shares_what_a_like_document_says),
     };

@@ -94,6 +94,36 @@ static void an_empty_list_of_metadata_has_no_items(void **state) {
     json_decref(list);
 }
 
+static void a_key_twice_is_told_and_the_last_counts(void **state) {
+    static const char body[] =
+        "{\"metadata\":{\"name\":\"t\"},\"dat\":1,\"data\":{\"a\":\"1\",\"a\":\"2\"}}";
+    static const char patch[] = "{\"data\":{\"a\":\"3\",\"b\":\"1\",\"b\":\"4\"}}";
+    struct api_client *client = *state;
+    assert_message(client, "POST", CORE "configmaps?fieldValidation=Strict", body, 400,
+                   "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding "
+                   "error: duplicate field \"data.a\", unknown field \"dat\"");
+    json_t *map = api_call(client, "POST", CORE "configmaps?fieldValidation=Ignore", NULL, body);
+    api_expect(client, 201);
+    assert_string_equal(text_at(map, "data.a"), "2");
+    assert_int_equal(client->warnings.len, 0);
+    json_decref(map);
+    json_decref(api_call(client, "PATCH", CORE "configmaps/t?fieldValidation=Strict",
+                         "application/merge-patch+json", patch));
+    api_expect(client, 422);
+    map = api_call(client, "PATCH", CORE "configmaps/t", "application/merge-patch+json", patch);
+    api_expect(client, 200);
+    assert_string_equal(text_at(map, "data.b"), "4");
+    assert_string_equal(client->warnings.data, "299 - \"duplicate field \\\"data.b\\\"\"\n");
+    json_decref(map);
+    map = api_call(client, "PATCH", CORE "configmaps/t", "application/json-patch+json",
+                   "[{\"op\":\"add\",\"op\":\"remove\",\"path\":\"/data/b\"}]");
+    api_expect(client, 200);
+    assert_null(value_at(map, "data.b"));
+    assert_string_equal(client->warnings.data,
+                        "299 - \"json patch duplicate field \\\"[0].op\\\"\"\n");
+    json_decref(map);
+}
+
 static void discovery_tells_stored_versions_apart(void **state) {
     struct api_client *client = *state;
     json_t *list = api_call(client, "GET", "/apis/apps/v1", NULL, NULL);
@@ -116,6 +146,7 @@ int main(void) {
         TEST(a_query_that_cannot_be_read_is_told),
         TEST(one_object_is_not_watched),
         TEST(an_empty_list_of_metadata_has_no_items),
+        TEST(a_key_twice_is_told_and_the_last_counts),
         TEST(discovery_tells_stored_versions_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
