@@ -10,9 +10,8 @@ local function fits(set, node)
   return not util.leaving(node) and (not selector or labels.matches(selector, node.metadata.labels))
 end
 
-local function make(set, ctx, node, revision, all)
-  local name = util.free_name(set.metadata.name, { set.metadata.uid, node.metadata.name }, all)
-  local pod = util.pod(set.spec.template, name, { [REVISION] = revision })
+local function make(set, ctx, node, revision)
+  local pod = util.pod(set, { [REVISION] = revision })
   pod.spec.nodeName = node.metadata.name
   return ctx:create(pod)
 end
@@ -38,9 +37,9 @@ return { moonlet.controller {
 
   reconcile = function(set, ctx)
     if util.leaving(set) then return end
-    local all, on, extra, pods = ctx:owned "v1/Pod", {}, {}, {}
+    local on, extra, pods = {}, {}, {}
     local revision, wanted = util.hash(set.spec.template, 10), 0
-    for _, pod in ipairs(util.active(all)) do
+    for _, pod in ipairs(util.active(ctx:owned "v1/Pod")) do
       local node = pod.spec.nodeName or ""
       if on[node] then extra[#extra + 1] = pod else on[node] = pod end
     end
@@ -48,10 +47,7 @@ return { moonlet.controller {
       if fits(set, node) then
         local name = node.metadata.name
         wanted = wanted + 1
-        if not on[name] then
-          on[name] = make(set, ctx, node, revision, all)
-          all[#all + 1] = on[name]
-        end
+        if not on[name] then on[name] = make(set, ctx, node, revision) end
         pods[#pods + 1], on[name] = on[name], nil
       end
     end

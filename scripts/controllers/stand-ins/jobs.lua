@@ -76,11 +76,7 @@ return { moonlet.controller {
     local failed = util.count(all, function(pod) return util.phase(pod) == "Failed" end)
     local target = wanted(job, succeeded, failed)
     if not job.spec.completions and succeeded > 0 then target = #pods end -- the others may finish
-    for _ = #pods + 1, target do
-      local name = util.free_name(job.metadata.name, job.metadata.uid, all)
-      local pod = ctx:create(util.pod(job.spec.template, name))
-      pods[#pods + 1], all[#all + 1] = pod, pod
-    end
+    for _ = #pods + 1, target do pods[#pods + 1] = ctx:create(util.pod(job)) end
     if #pods > target then
       util.sort_expendable(pods)
       util.delete_pods(ctx, pods, #pods - target)

@@ -9,13 +9,11 @@ return { moonlet.controller {
 
   reconcile = function(set, ctx)
     if util.leaving(set) then return end
-    local all = ctx:owned "v1/Pod"
-    local pods, replicas = util.active(all), set.spec.replicas
+    local pods, replicas = util.active(ctx:owned "v1/Pod"), set.spec.replicas
     for _ = #pods + 1, replicas do
-      local name = util.free_name(set.metadata.name, set.metadata.uid, all)
-      local pod = ctx:create(util.pod(set.spec.template, name))
-      pods[#pods + 1], all[#all + 1] = pod, pod
-      ctx:event("Normal", "SuccessfulCreate", "Created pod: " .. name)
+      local pod = ctx:create(util.pod(set))
+      pods[#pods + 1] = pod
+      ctx:event("Normal", "SuccessfulCreate", "Created pod: " .. pod.metadata.name)
     end
     if #pods > replicas then
       util.sort_expendable(pods)

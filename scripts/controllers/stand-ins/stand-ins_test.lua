@@ -31,6 +31,31 @@ t.case("a Deployment has so many ready pods, and a rollout replaces them", funct
   t.equal(#sim:list "apps/v1/ReplicaSet", 2)
 end)
 
+t.case("a pod has a name that none had before", function(sim)
+  sim:load "stand-ins"
+  sim:create(deployment(1))
+  sim:create { apiVersion = "apps/v1", kind = "DaemonSet", metadata = { name = "each" },
+    spec = { selector = { matchLabels = { app = "each" } }, template = template "each" } }
+  sim:create { apiVersion = "batch/v1", kind = "Job", metadata = { name = "once" },
+    spec = { template = template("once", { restartPolicy = "Never" }), suspend = false,
+      completions = 1 } }
+  local had = {}
+  for _ = 1, 3 do
+    sim:settle()
+    local pods = sim:list "v1/Pod"
+    t.equal(#pods, 3)
+    for _, each in ipairs(pods) do
+      local name = each.metadata.name
+      t.ok(name:match "^each%-%w+$" or name:match "^web%-%w+%-%w+$" or name:match "^once%-%w+$")
+      if not name:match "^once" then
+        t.equal(had[name], nil)
+        sim:delete("v1/Pod", name)
+      end
+      had[name] = true
+    end
+  end
+end)
+
 t.case("a pod with a readiness gate waits for its condition", function(sim)
   sim:load "stand-ins"
   sim:create { apiVersion = "v1", kind = "Pod", metadata = { name = "p" },

@@ -18,10 +18,10 @@ end
 
 local function make(set, ctx, index, revision)
   local name = set.metadata.name .. "-" .. index
-  local pod = util.pod(set.spec.template, name, {
+  local pod = util.pod(set, {
     [REVISION] = revision, ["statefulset.kubernetes.io/pod-name"] = name,
     ["apps.kubernetes.io/pod-index"] = tostring(index),
-  })
+  }, name)
   pod.spec.hostname, pod.spec.subdomain = name, set.spec.serviceName
   for _, template in ipairs(set.spec.volumeClaimTemplates or {}) do
     local claim = claim_of(set, template, name)

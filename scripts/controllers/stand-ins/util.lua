@@ -18,16 +18,6 @@ function M.hash(value, count)
   return table.concat(out)
 end
 
--- A name below `prefix` that no object of the list has.
-function M.free_name(prefix, seed, objects)
-  local taken = {}
-  for _, object in ipairs(objects) do taken[object.metadata.name] = true end
-  for i = 0, #objects do
-    local name = prefix .. "-" .. M.hash({ seed, i }, 5)
-    if not taken[name] then return name end
-  end
-end
-
 function M.leaving(object)
   return object.metadata.deletionTimestamp ~= nil
 end
@@ -69,11 +59,13 @@ function M.count(list, test)
   return n
 end
 
--- A pod of the template, with labels of its own besides.
-function M.pod(template, name, labels)
+-- A pod of the workload's template, with labels of its own besides. Without a name the server makes
+-- one that none had before: whoever remembers a pod that is gone does not take this one for it.
+function M.pod(workload, labels, name)
+  local template = workload.spec.template
   local pod = { apiVersion = "v1", kind = "Pod", spec = moonlet.copy(template.spec),
     metadata = moonlet.copy(template.metadata or {}) }
-  pod.metadata.name = name
+  pod.metadata.name, pod.metadata.generateName = name, not name and workload.metadata.name .. "-" or nil
   pod.metadata.labels = pod.metadata.labels or {}
   for key, value in pairs(labels or {}) do pod.metadata.labels[key] = value end
   return pod
