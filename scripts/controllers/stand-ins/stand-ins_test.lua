@@ -56,6 +56,18 @@ t.case("a pod has a name that none had before", function(sim)
   end
 end)
 
+t.chaos("there are so many pods in the end, whatever gets lost", { seeds = 20 }, function(sim)
+  sim:load "stand-ins"
+  sim:create(deployment(3))
+  for _ = 1, 3 do
+    sim:advance "20s"
+    for _, each in ipairs(sim:list "v1/Pod") do pcall(sim.delete, sim, "v1/Pod", each.metadata.name) end
+  end
+  sim:settle()
+  t.equal(#sim:list "v1/Pod", 3)
+  t.equal(sim:get("apps/v1/Deployment", "web").status.readyReplicas, 3)
+end)
+
 t.case("a pod with a readiness gate waits for its condition", function(sim)
   sim:load "stand-ins"
   sim:create { apiVersion = "v1", kind = "Pod", metadata = { name = "p" },
