@@ -58,14 +58,26 @@ static void fill_replication_controller(struct kinds_fill *fill) {
     fill_template(fill, json_object_get(spec_of(fill), "template"));
 }
 
+/* The spec, made if need be and no longer shared. NULL: it is something else, or no memory. */
+static json_t *own_spec(struct kinds_fill *fill) {
+    json_t *spec = kinds_fill_object(fill, fill->object, "spec");
+    if (spec == NULL || spec != json_object_get(fill->known, "spec"))
+        return spec;
+    spec = document_share(spec);
+    if (json_object_set_new(fill->object, "spec", spec) == 0)
+        return spec;
+    fill->failed = true;
+    return NULL;
+}
+
 static void fill_namespace(struct kinds_fill *fill) {
     json_t *metadata = json_object_get(fill->object, "metadata");
     const char *name = kinds_fill_text(metadata, "name");
-    json_t *spec = kinds_fill_object(fill, fill->object, "spec");
+    json_t *spec = own_spec(fill);
     if (*name == '\0')
         return;
     json_t *labels = kinds_fill_object(fill, metadata, "labels");
-    if (labels)
+    if (labels && !says(labels, "kubernetes.io/metadata.name", name))
         fill->failed |=
             json_object_set_new(labels, "kubernetes.io/metadata.name", json_string(name)) < 0;
     if (!json_object_get(metadata, "deletionTimestamp"))
@@ -247,7 +259,7 @@ static const struct {
 
 int kinds_default(const struct api_kind *kind, json_t *object, const json_t *known,
                   struct error *err) {
-    struct kinds_fill fill = {.object = object};
+    struct kinds_fill fill = {.object = object, .known = known};
     if (!kind->resource->builtin)
         return schema_default(kind->schema, object, err);
     if (schema_read(kind->schema, object, known, err) < 0)

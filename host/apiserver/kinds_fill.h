@@ -12,7 +12,8 @@
  */
 struct kinds_fill {
     json_t *object;
-    bool failed; /* an allocation did */
+    const json_t *known; /* the stored object, with which it may share members; or NULL */
+    bool failed;         /* an allocation did */
 };
 /* Sets what is absent or null; takes `value`, NULL is a failed allocation. `into` NULL: nothing. */
 void kinds_fill_put(struct kinds_fill *fill, json_t *into, const char *key, json_t *value);

@@ -34,16 +34,25 @@ static int read_secret(json_t *secret) {
 }
 
 static int read_namespace(json_t *namespace) {
+    static const char label[] = "kubernetes.io/metadata.name";
     const char *name = document_meta(namespace, "name");
     json_t *labels = document_path(namespace, "metadata.labels");
-    if (!name[0])
+    const char *there = json_string_value(json_object_get(labels, label));
+    if (!name[0] || (there && strcmp(there, name) == 0))
         return 0;
     if (!json_is_object(labels)) {
         labels = json_object();
         if (json_object_set_new(document_metadata(namespace), "labels", labels) < 0)
             return ERROR_NOMEM;
     }
-    return json_object_set_new(labels, "kubernetes.io/metadata.name", json_string(name));
+    return json_object_set_new(labels, label, json_string(name));
+}
+
+/* Only a subresource changes them. */
+static int keep_finalizers(json_t *now, const json_t *old) {
+    json_t *spec = document_share(json_object_get(now, "spec"));
+    int rc = document_copy_member(spec, json_object_get(old, "spec"), "finalizers");
+    return rc | json_object_set_new(now, "spec", spec);
 }
 
 static int namespace_prepare(struct apiserver *server, json_t *now, const json_t *old,
@@ -52,7 +61,7 @@ static int namespace_prepare(struct apiserver *server, json_t *now, const json_t
     (void)server;
     int rc = read_namespace(now);
     if (old)
-        return need(rc, err);
+        return need(rc | keep_finalizers(now, old), err);
     if (!document_has_string(finalizers, "kubernetes"))
         rc |= json_object_set_new(now, "spec", json_pack("{s:[s]}", "finalizers", "kubernetes"));
     rc |= json_object_set_new(now, "status", json_pack("{s:s}", "phase", "Active"));

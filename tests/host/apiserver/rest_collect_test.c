@@ -122,6 +122,30 @@ static void a_namespace_goes_with_all_that_is_in_it(void **state) {
     assert_true(apiserver_idle(client->server));
 }
 
+static void only_finalize_changes_the_finalizers_of_a_spec(void **state) {
+    static const char path[] = "/api/v1/namespaces/n";
+    struct api_client *client = *state;
+    api_put(client, "POST", "/api/v1/namespaces",
+            "{\"metadata\":{\"name\":\"n\",\"finalizers\":[\"a.b/c\"]}}");
+    api_put(client, "PUT", path,
+            "{\"metadata\":{\"name\":\"n\",\"finalizers\":[\"a.b/c\"]},\"spec\":{\"finalizers\":["
+            "\"d.e/f\"]}}");
+    api_expect(client, 200);
+    json_t *ns = api_call(client, "GET", path, NULL, NULL);
+    assert_string_equal(text_at(ns, "spec.finalizers.0"), "kubernetes");
+    json_decref(ns);
+    api_put(client, "DELETE", path, "{}");
+    api_wait(client, 1);
+    api_put(client, "PUT", path,
+            "{\"metadata\":{\"name\":\"n\",\"finalizers\":[\"a.b/c\"],\"labels\":{\"l\":\"m\"}},"
+            "\"spec\":{}}");
+    api_expect(client, 200);
+    ns = api_call(client, "GET", path, NULL, NULL);
+    assert_string_equal(text_at(ns, "metadata.labels.l"), "m");
+    assert_null(value_at(ns, "spec.finalizers"));
+    json_decref(ns);
+}
+
 static void a_bound_pod_is_gone_after_its_grace_period(void **state) {
     struct api_client *client = *state;
     api_put(client, "POST", PODS, "{\"metadata\":{\"name\":\"free\"}," POD_SPEC "}", "");
@@ -166,6 +190,7 @@ int main(void) {
         TEST(foreground_deletion_waits_for_dependents),
         TEST(orphans_stay_without_their_owner),
         TEST(a_namespace_goes_with_all_that_is_in_it),
+        TEST(only_finalize_changes_the_finalizers_of_a_spec),
         TEST(a_bound_pod_is_gone_after_its_grace_period),
         TEST(delete_collection_takes_what_matches),
     };
