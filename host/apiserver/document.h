@@ -20,7 +20,7 @@ void document_text(const json_t *document, struct strbuf *out);
  * many documents share. */
 json_t *document_of_object(const struct dag *dag, struct fieldset_known *known, node_t node);
 /* It shares with `like` (NULL: nothing) whatever both say, but for itself and its metadata: those
- * two are its own. */
+ * two are its own (README.md: who may change what in place). */
 json_t *document_of_like(const struct dag *dag, struct fieldset_known *known, node_t node,
                          const json_t *like);
 json_t *document_parse_object(struct str text, const struct fieldset_known *known,
