@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -46,8 +47,12 @@ return moonlet.webhook {
 // Nothing serves the kind yet: a rule for a guessed resource would let everything pass.
 func TestAWebhookWaitsForItsKind(t *testing.T) {
 	env := harness.New(t)
-	m := serve(env, harness.Files{"kindless.lua": kindless})
+	unregister(env)
+	m := env.Start(harness.Connection{}, harness.Files{"kindless.lua": here(env, kindless)}, hooked()...)
 	m.EventuallyLogs("webhook of example.com/v1/Kindless")
+	if status, body, err := m.Ready(); err != nil || status == http.StatusOK || !strings.Contains(body, "kindless") {
+		t.Errorf("/readyz is %d %s (%v)", status, body, err)
+	}
 	m.Stop()
 	if strings.Contains(m.Log(), "running  file=kindless") {
 		t.Fatal("it runs")

@@ -190,6 +190,11 @@ func (m *Moonlet) EventuallyLogs(text string) {
 	})
 }
 
+// Ready is what /readyz answers.
+func (m *Moonlet) Ready() (int, string, error) {
+	return get("http://" + m.probes + "/readyz")
+}
+
 // WaitReady waits for /readyz.
 func (m *Moonlet) WaitReady() {
 	m.T.Helper()
@@ -197,7 +202,7 @@ func (m *Moonlet) WaitReady() {
 		if code, ended := m.Exited(); ended {
 			m.T.Fatalf("moonlet ended with %d", code)
 		}
-		status, body, err := get("http://" + m.probes + "/readyz")
+		status, body, err := m.Ready()
 		if err != nil {
 			return err
 		}
